@@ -1,0 +1,218 @@
+//! From kubectl's own flags to a client.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use clap::Args;
+use http::{HeaderValue, Response, header};
+use kube::Client;
+use kube::client::ClientBuilder;
+use kube::config::{AuthInfo, Cluster, Config, KubeConfigOptions, Kubeconfig};
+use tower::util::MapResponseLayer;
+
+use crate::error::{Error, Result};
+use crate::output;
+
+/// kubectl's connection flags, with its spelling and meaning.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Kubernetes options")]
+pub struct ConnectionArgs {
+    /// Namespace to work in [default: the context's]
+    #[arg(short, long, global = true, value_name = "NAMESPACE")]
+    pub namespace: Option<String>,
+    /// Path to the kubeconfig file
+    #[arg(long, global = true, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// Name of the kubeconfig context to use
+    #[arg(long, global = true, value_name = "NAME")]
+    pub context: Option<String>,
+    /// Name of the kubeconfig cluster to use
+    #[arg(long, global = true, value_name = "NAME", hide_short_help = true)]
+    pub cluster: Option<String>,
+    /// Name of the kubeconfig user to use
+    #[arg(long, global = true, value_name = "NAME", hide_short_help = true)]
+    pub user: Option<String>,
+    /// Address and port of the Kubernetes API server
+    #[arg(short, long, global = true, value_name = "URL", hide_short_help = true)]
+    pub server: Option<String>,
+    /// Bearer token for authentication to the API server
+    #[arg(long, global = true, value_name = "TOKEN", hide_short_help = true, hide_env_values = true)]
+    pub token: Option<String>,
+    /// User to impersonate
+    #[arg(long = "as", global = true, value_name = "USER", hide_short_help = true)]
+    pub as_user: Option<String>,
+    /// Group to impersonate, repeatable
+    #[arg(long = "as-group", global = true, value_name = "GROUP", hide_short_help = true)]
+    pub as_group: Vec<String>,
+    /// UID to impersonate
+    #[arg(long = "as-uid", global = true, value_name = "UID", hide_short_help = true)]
+    pub as_uid: Option<String>,
+    /// Path to the certificate authority's certificate
+    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
+    pub certificate_authority: Option<PathBuf>,
+    /// Path to the client certificate
+    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
+    pub client_certificate: Option<PathBuf>,
+    /// Path to the client key
+    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
+    pub client_key: Option<PathBuf>,
+    /// Do not check the server's certificate: insecure
+    #[arg(long, global = true, hide_short_help = true, num_args = 0..=1, require_equals = true,
+        default_missing_value = "true", value_name = "BOOL")]
+    pub insecure_skip_tls_verify: Option<bool>,
+    /// Name to check the server's certificate against
+    #[arg(long, global = true, value_name = "NAME", hide_short_help = true)]
+    pub tls_server_name: Option<String>,
+    /// Time to wait for a single answer of the API server, like 10s or 2m [default: 30s]
+    #[arg(long, global = true, value_name = "DURATION", hide_short_help = true, value_parser = crate::commands::duration)]
+    pub request_timeout: Option<Duration>,
+}
+
+/// A client and the namespace that the command works in.
+#[derive(Clone)]
+pub struct Connection {
+    /// Talks to the API server; its `Warning:` headers are shown once each.
+    pub client: Client,
+    /// From `-n`, else the context, else `default`.
+    pub namespace: String,
+    /// `NAME` of the context that is used, for messages; empty where there is none (in a pod, or with `--server`).
+    pub context: String,
+}
+
+impl ConnectionArgs {
+    /// Connects. Nothing is sent yet, except what a credential plugin sends.
+    ///
+    /// # Errors
+    /// The kubeconfig cannot be read, names nothing of that name, or its credentials cannot be loaded.
+    pub async fn connect(&self) -> Result<Connection> {
+        let (mut config, context) = self.config().await?;
+        if let Some(namespace) = &self.namespace {
+            config.default_namespace.clone_from(namespace);
+        }
+        // One answer, not the whole command: watches and forwards are bounded by their own timeouts.
+        config.connect_timeout = Some(self.request_timeout.unwrap_or(Duration::from_secs(30)));
+        config.headers.push((
+            header::USER_AGENT,
+            HeaderValue::from_static(concat!("kubectl-flink/v", env!("CARGO_PKG_VERSION"))),
+        ));
+        let namespace = config.default_namespace.clone();
+        let shown = Arc::new(Mutex::new(BTreeSet::new()));
+        let client = ClientBuilder::try_from(config)
+            .map_err(Error::from)?
+            .with_layer(&MapResponseLayer::new(move |response| show_warnings(response, &shown)))
+            .build();
+        Ok(Connection { client, namespace, context })
+    }
+
+    async fn config(&self) -> Result<(Config, String)> {
+        let kubeconfig = match &self.kubeconfig {
+            Some(path) => Some(Kubeconfig::read_from(path).map_err(|e| {
+                Error::could_not_run(format!("cannot read kubeconfig {}: {e}", path.display()))
+            })?),
+            None => Self::kubeconfig_from_environment()?,
+        };
+        let Some(mut kubeconfig) = kubeconfig else {
+            return match Config::incluster() {
+                Ok(config) => Ok((config, String::new())),
+                Err(_) => Err(Error::could_not_run("no kubeconfig found")
+                    .hint("set KUBECONFIG, or name a file with --kubeconfig, or create ~/.kube/config")),
+            };
+        };
+        let context = self.context.clone().or_else(|| kubeconfig.current_context.clone()).unwrap_or_default();
+        let known: Vec<_> = kubeconfig.contexts.iter().map(|c| c.name.clone()).collect();
+        if self.context.is_some() && !known.contains(&context) {
+            return Err(Error::could_not_run(format!("context {context:?} does not exist"))
+                .hint(format!("the kubeconfig has: {}", known.join(", "))));
+        }
+        self.override_entries(&mut kubeconfig);
+        let options = KubeConfigOptions {
+            context: self.context.clone(),
+            cluster: self.cluster.clone(),
+            user: self.user.clone(),
+        };
+        let config = Config::from_custom_kubeconfig(kubeconfig, &options)
+            .await
+            .map_err(|e| Error::could_not_run(format!("the kubeconfig cannot be used: {e}")).hint("see: kubectl config view"))?;
+        Ok((config, context))
+    }
+
+    /// `KUBECONFIG` (a list of files, of which missing ones are left out, as kubectl does), else `~/.kube/config`.
+    fn kubeconfig_from_environment() -> Result<Option<Kubeconfig>> {
+        let unreadable = |e| Error::could_not_run(format!("cannot read the kubeconfig: {e}"));
+        if let Some(list) = std::env::var_os("KUBECONFIG").filter(|list| !list.is_empty()) {
+            let mut merged: Option<Kubeconfig> = None;
+            for path in std::env::split_paths(&list).filter(|path| path.exists()) {
+                let next = Kubeconfig::read_from(&path)
+                    .map_err(|e| Error::could_not_run(format!("cannot read kubeconfig {}: {e}", path.display())))?;
+                merged = Some(match merged {
+                    Some(earlier) => earlier.merge(next).map_err(unreadable)?,
+                    None => next,
+                });
+            }
+            return Ok(merged);
+        }
+        match std::env::home_dir().map(|home| home.join(".kube/config")).filter(|path| path.exists()) {
+            Some(path) => Kubeconfig::read_from(path).map(Some).map_err(unreadable),
+            None => Ok(None),
+        }
+    }
+
+    /// Flags that change a cluster or a user are written over every entry: only one of them is used.
+    fn override_entries(&self, kubeconfig: &mut Kubeconfig) {
+        let path = |path: &Option<PathBuf>| path.as_ref().map(|p| p.to_string_lossy().into_owned());
+        for entry in &mut kubeconfig.clusters {
+            let cluster: &mut Cluster = entry.cluster.get_or_insert_default();
+            if let Some(server) = &self.server {
+                cluster.server = Some(server.clone());
+            }
+            if let Some(file) = path(&self.certificate_authority) {
+                (cluster.certificate_authority, cluster.certificate_authority_data) = (Some(file), None);
+            }
+            if let Some(insecure) = self.insecure_skip_tls_verify {
+                cluster.insecure_skip_tls_verify = Some(insecure);
+            }
+            if let Some(name) = &self.tls_server_name {
+                cluster.tls_server_name = Some(name.clone());
+            }
+        }
+        for entry in &mut kubeconfig.auth_infos {
+            let user: &mut AuthInfo = entry.auth_info.get_or_insert_default();
+            if let Some(token) = &self.token {
+                *user = AuthInfo { token: Some(token.clone().into()), ..AuthInfo::default() };
+            }
+            if let Some(file) = path(&self.client_certificate) {
+                (user.client_certificate, user.client_certificate_data) = (Some(file), None);
+            }
+            if let Some(file) = path(&self.client_key) {
+                (user.client_key, user.client_key_data) = (Some(file), None);
+            }
+            if let Some(name) = &self.as_user {
+                user.impersonate = Some(name.clone());
+            }
+            if let Some(uid) = &self.as_uid {
+                user.impersonate_uid = Some(uid.clone());
+            }
+            if !self.as_group.is_empty() {
+                user.impersonate_groups = Some(self.as_group.clone());
+            }
+        }
+    }
+}
+
+/// Shows each `Warning:` header of the API server once; kube drops them.
+fn show_warnings<B>(response: Response<B>, shown: &Mutex<BTreeSet<String>>) -> Response<B> {
+    for value in response.headers().get_all(header::WARNING) {
+        // 299 - "text": RFC 7234, 5.5; the API server escapes quotes in the text.
+        let Ok(value) = value.to_str() else { continue };
+        let text = value.split_once('"').map_or(value, |(_, rest)| rest.rsplit_once('"').map_or(rest, |(text, _)| text));
+        let text = text.replace("\\\"", "\"");
+        if let Ok(mut shown) = shown.lock()
+            && shown.insert(text.clone())
+        {
+            output::server_warning(&text);
+        }
+    }
+    response
+}

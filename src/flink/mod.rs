@@ -1,0 +1,5 @@
+//! What Flink is: names, versions, configuration, memory, HA state, REST answers. No I/O.
+
+pub mod ha;
+pub mod rest;
+pub mod role;

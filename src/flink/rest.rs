@@ -1,0 +1,1 @@
+//! Flink's REST answers, as far as this program reads them.

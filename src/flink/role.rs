@@ -1,0 +1,1 @@
+//! Which Flink role a container plays, read from its command and arguments.
