@@ -100,7 +100,9 @@ impl From<kube::Error> for Error {
                 let reason = if status.reason.is_empty() { "Unknown" } else { &status.reason };
                 Error::could_not_run(format!("error from server ({reason}): {}", status.message))
             }
-            kube::Error::SerdeError(_) => Error::could_not_run(format!("the server's answer was not understood: {error}")),
+            kube::Error::SerdeError(_) => {
+                Error::could_not_run(format!("the server's answer was not understood: {error}"))
+            }
             _ => {
                 // The cause at the bottom ("Connection refused") is the part that says something.
                 let mut causes = vec![error.to_string()];

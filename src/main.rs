@@ -1,1 +1,47 @@
-fn main() {}
+//! `kubectl-flink`, which kubectl finds as `kubectl flink`: parse, run, error to exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use kubectl_flink::commands::Cli;
+use kubectl_flink::error::{Error, Kind};
+use kubectl_flink::output::Ui;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Help and version are no errors, though clap hands them out as such.
+        Err(error) => {
+            let code = if error.use_stderr() { Kind::Usage.exit_code() } else { 0 };
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    let ui = Ui::new(cli.quiet);
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            ui.error(&Error::could_not_run(format!("cannot start: {error}")));
+            return ExitCode::from(Kind::CouldNotRun.exit_code());
+        }
+    };
+    let result = runtime.block_on(async {
+        tokio::select! {
+            result = cli.run(&ui) => result,
+            _ = tokio::signal::ctrl_c() => Err(Error::new(Kind::Interrupted, "interrupted")
+                .hint("what was done so far stays done; run the same command again to go on")),
+        }
+    });
+    // Connections that linger must not keep a command from ending.
+    runtime.shutdown_background();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // `--diff` has said all that it has to say.
+            if !error.message.is_empty() && error.kind != Kind::BrokenPipe {
+                ui.error(&error);
+            }
+            ExitCode::from(error.kind.exit_code())
+        }
+    }
+}

@@ -106,14 +106,30 @@ impl ConnectionArgs {
         Ok(Connection { client, namespace, context })
     }
 
+    /// The namespace of `-n`, else of the context; no server is asked, and no kubeconfig is needed.
+    ///
+    /// # Errors
+    /// There is a kubeconfig, and it cannot be read.
+    pub fn namespace_offline(&self) -> Result<String> {
+        if let Some(namespace) = &self.namespace {
+            return Ok(namespace.clone());
+        }
+        let Some(kubeconfig) = self.kubeconfig()? else { return Ok("default".to_owned()) };
+        let context = self.context.as_ref().or(kubeconfig.current_context.as_ref());
+        let entry = kubeconfig.contexts.iter().find(|entry| Some(&entry.name) == context);
+        let namespace = entry.and_then(|entry| entry.context.as_ref()?.namespace.clone());
+        Ok(namespace.unwrap_or_else(|| "default".to_owned()))
+    }
+
+    fn kubeconfig(&self) -> Result<Option<Kubeconfig>> {
+        let Some(path) = &self.kubeconfig else { return Self::kubeconfig_from_environment() };
+        Kubeconfig::read_from(path)
+            .map(Some)
+            .map_err(|e| Error::could_not_run(format!("cannot read kubeconfig {}: {e}", path.display())))
+    }
+
     async fn config(&self) -> Result<(Config, String)> {
-        let kubeconfig = match &self.kubeconfig {
-            Some(path) => Some(Kubeconfig::read_from(path).map_err(|e| {
-                Error::could_not_run(format!("cannot read kubeconfig {}: {e}", path.display()))
-            })?),
-            None => Self::kubeconfig_from_environment()?,
-        };
-        let Some(mut kubeconfig) = kubeconfig else {
+        let Some(mut kubeconfig) = self.kubeconfig()? else {
             return match Config::incluster() {
                 Ok(config) => Ok((config, String::new())),
                 Err(_) => Err(Error::could_not_run("no kubeconfig found")
@@ -127,14 +143,11 @@ impl ConnectionArgs {
                 .hint(format!("the kubeconfig has: {}", known.join(", "))));
         }
         self.override_entries(&mut kubeconfig);
-        let options = KubeConfigOptions {
-            context: self.context.clone(),
-            cluster: self.cluster.clone(),
-            user: self.user.clone(),
-        };
-        let config = Config::from_custom_kubeconfig(kubeconfig, &options)
-            .await
-            .map_err(|e| Error::could_not_run(format!("the kubeconfig cannot be used: {e}")).hint("see: kubectl config view"))?;
+        let options =
+            KubeConfigOptions { context: self.context.clone(), cluster: self.cluster.clone(), user: self.user.clone() };
+        let config = Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(|e| {
+            Error::could_not_run(format!("the kubeconfig cannot be used: {e}")).hint("see: kubectl config view")
+        })?;
         Ok((config, context))
     }
 
@@ -206,7 +219,8 @@ fn show_warnings<B>(response: Response<B>, shown: &Mutex<BTreeSet<String>>) -> R
     for value in response.headers().get_all(header::WARNING) {
         // 299 - "text": RFC 7234, 5.5; the API server escapes quotes in the text.
         let Ok(value) = value.to_str() else { continue };
-        let text = value.split_once('"').map_or(value, |(_, rest)| rest.rsplit_once('"').map_or(rest, |(text, _)| text));
+        let text =
+            value.split_once('"').map_or(value, |(_, rest)| rest.rsplit_once('"').map_or(rest, |(text, _)| text));
         let text = text.replace("\\\"", "\"");
         if let Ok(mut shown) = shown.lock()
             && shown.insert(text.clone())

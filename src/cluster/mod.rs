@@ -1,6 +1,14 @@
 //! The only code that talks to an API server.
 
+pub mod access;
+pub mod apply;
 pub mod connect;
+pub mod discover;
+pub mod facts;
+pub mod flink_rest;
+pub mod preflight;
+pub mod wait;
+pub mod workload;
 
 pub use connect::{Connection, ConnectionArgs};
 

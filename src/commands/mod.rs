@@ -1,6 +1,72 @@
 //! One file a command: its flags, its help, its story from top to bottom.
 
+mod decide;
+pub mod render;
+pub mod up;
+
 use std::time::Duration;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::cluster::ConnectionArgs;
+use crate::error::Result;
+use crate::output::Ui;
+
+/// Run Apache Flink on Kubernetes: highly available clusters from one command, without Java
+#[derive(Debug, Parser)]
+#[command(
+    name = "kubectl flink",
+    bin_name = "kubectl flink",
+    version,
+    propagate_version = true,
+    disable_help_subcommand = true,
+    max_term_width = 120,
+    after_help = "Flags come after `flink`: kubectl flink --context staging status"
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become help text")]
+    pub connection: ConnectionArgs,
+    /// Say nothing but warnings and errors
+    #[arg(short, long, global = true, help_heading = "Output options")]
+    pub quiet: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    #[expect(missing_docs, reason = "the help text is the command's own")]
+    Up(Box<up::UpArgs>),
+    #[expect(missing_docs, reason = "the help text is the command's own")]
+    Render(Box<render::RenderArgs>),
+}
+
+/// `-o` of commands that do something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// One JSON document.
+    Json,
+    /// One YAML document.
+    Yaml,
+    /// A line `kind/name` for each object.
+    Name,
+}
+
+impl Cli {
+    /// Runs the command that was asked for.
+    ///
+    /// # Errors
+    /// What the command's errors are; their kind is the exit code.
+    pub async fn run(&self, ui: &Ui) -> Result<()> {
+        match &self.command {
+            Command::Up(args) => up::run(args, &self.connection, ui).await,
+            Command::Render(args) => render::run(args, &self.connection, ui),
+        }
+    }
+}
 
 /// Parses a duration as kubectl does: `30s`, `5m`, `1h30m`; a bare number is seconds.
 ///

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::manifests::yaml;
 
 /// The file name up to Flink 1.18, read by 1.19 and 1.20 too.
@@ -87,5 +87,157 @@ fn flatten(prefix: &str, value: &Value, entries: &mut BTreeMap<String, String>) 
         other => {
             entries.insert(prefix.to_owned(), other.to_string());
         }
+    }
+}
+
+/// A configuration file of one `key: value` a line, edited in place: comments and order stay.
+#[derive(Debug, Clone)]
+pub struct ConfigFile {
+    lines: Vec<Line>,
+}
+
+#[derive(Debug, Clone)]
+enum Line {
+    Entry {
+        key: String,
+        value: String,
+    },
+    /// A comment or an empty line.
+    Other(String),
+}
+
+impl ConfigFile {
+    /// Reads a flat `config.yaml`, as the embedded one is.
+    ///
+    /// # Errors
+    /// It is no YAML.
+    pub fn parse(text: &str) -> Result<Self> {
+        let read = Configuration::read("config.yaml", FILE, text)?;
+        let lines = text
+            .lines()
+            .map(|line| match line.split_once(": ").and_then(|(key, _)| Some((key, read.get(key)?))) {
+                Some((key, value)) => Line::Entry { key: key.to_owned(), value: value.to_owned() },
+                None => Line::Other(line.to_owned()),
+            })
+            .collect();
+        Ok(ConfigFile { lines })
+    }
+
+    /// Sets `key` where it stands, else at the end.
+    pub fn set(&mut self, key: &str, value: &str) {
+        for line in &mut self.lines {
+            if let Line::Entry { key: found, value: old } = line
+                && found == key
+            {
+                value.clone_into(old);
+                return;
+            }
+        }
+        self.lines.push(Line::Entry { key: key.to_owned(), value: value.to_owned() });
+    }
+
+    /// Adds a comment at the end.
+    pub fn comment(&mut self, text: &str) {
+        self.lines.extend([Line::Other(String::new()), Line::Other(format!("# {text}"))]);
+    }
+
+    /// Whether `key` is set.
+    pub fn has(&self, key: &str) -> bool {
+        self.lines.iter().any(|line| matches!(line, Line::Entry { key: found, .. } if found == key))
+    }
+
+    /// Takes `key` out.
+    pub fn remove(&mut self, key: &str) {
+        self.lines.retain(|line| !matches!(line, Line::Entry { key: found, .. } if found == key));
+    }
+
+    /// Changes keys, as a Flink version spells them.
+    pub fn rename(&mut self, name_of: impl Fn(&str) -> String) {
+        for line in &mut self.lines {
+            if let Line::Entry { key, .. } = line {
+                *key = name_of(key);
+            }
+        }
+    }
+
+    /// The keys and values as Flink will read them.
+    pub fn configuration(&self) -> Configuration {
+        let mut configuration = Configuration::default();
+        for line in &self.lines {
+            if let Line::Entry { key, value } = line {
+                configuration.set(key, value);
+            }
+        }
+        configuration
+    }
+
+    /// The file's text in the format of `file_name`.
+    ///
+    /// # Errors
+    /// A value cannot be written in that format.
+    pub fn write(&self, file_name: &str) -> Result<String> {
+        let mut text = String::new();
+        for line in &self.lines {
+            match line {
+                Line::Other(other) => text.push_str(other),
+                Line::Entry { key, value } if file_name == LEGACY_FILE => {
+                    // No quotes and no escapes: what the format cannot hold would be cut off in silence.
+                    if value.contains(['#', '\n']) || value.is_empty() {
+                        return Err(Error::usage(format!(
+                            "{key}={value}: {LEGACY_FILE}, which this Flink version reads, cannot hold an empty value, a \
+                             '#' or a line break"
+                        ))
+                        .hint("Flink 1.19 and later read config.yaml, which can"));
+                    }
+                    text.push_str(&format!("{key}: {value}"));
+                }
+                Line::Entry { key, value } => text.push_str(&format!("{key}: {}", yaml_scalar(value))),
+            }
+            text.push('\n');
+        }
+        Ok(text)
+    }
+}
+
+/// A value as strict YAML 1.2 reads it back unchanged: plain where that is safe, else in double quotes.
+fn yaml_scalar(value: &str) -> String {
+    let plain = value.starts_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | '+'))
+        && !value.starts_with("- ")
+        && value != "-"
+        && !value.contains(": ")
+        && !value.contains(" #")
+        && !value.ends_with([':', ' '])
+        && value.chars().all(|c| !c.is_control());
+    // JSON's strings are a part of YAML's.
+    if plain { value.to_owned() } else { Value::from(value).to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_both_formats() {
+        let legacy = "# c\na.b: c # d\nno colon\nurl: s3://x/y\nx: 'q'\nbad:value\n";
+        let read = Configuration::read("f", LEGACY_FILE, legacy).unwrap();
+        assert_eq!(read.iter().collect::<Vec<_>>(), [("a.b", "c"), ("url", "s3://x/y"), ("x", "'q'")]);
+        let modern = "a:\n  b: c # d\nurl: s3://x/y\nx: 'q'\nn: 6123\nflag: true\n";
+        let read = Configuration::read("f", FILE, modern).unwrap();
+        let entries: Vec<_> = read.iter().collect();
+        assert_eq!(entries, [("a.b", "c"), ("flag", "true"), ("n", "6123"), ("url", "s3://x/y"), ("x", "q")]);
+        assert!(Configuration::read("f", FILE, "a: [").unwrap_err().message.starts_with("f:1:"));
+    }
+
+    #[test]
+    fn edits_in_place_and_reads_back_what_it_wrote() {
+        let mut file = ConfigFile::parse("# first\na: 1\n\n# second\nb: 2\n").unwrap();
+        file.set("a", "x: y # z");
+        file.set("c", "-Dx=\"1\"");
+        file.set("d", "*");
+        file.remove("b");
+        let text = file.write(FILE).unwrap();
+        assert_eq!(text, "# first\na: \"x: y # z\"\n\n# second\nc: -Dx=\"1\"\nd: \"*\"\n");
+        assert_eq!(Configuration::read("f", FILE, &text).unwrap(), file.configuration());
+        assert!(file.write(LEGACY_FILE).unwrap_err().message.contains("cannot hold"));
     }
 }

@@ -1,6 +1,11 @@
 //! What Flink is: names, versions, configuration, memory, HA state, REST answers. No I/O.
 
+pub mod cluster_id;
 pub mod config;
 pub mod ha;
+pub mod ha_storage;
+pub mod memory;
 pub mod rest;
 pub mod role;
+pub mod storage;
+pub mod version;

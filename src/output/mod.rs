@@ -1,5 +1,7 @@
 //! Everything that the program shows: data on standard output, all else on standard error.
 
+pub mod age;
+pub mod diff;
 pub mod document;
 pub mod table;
 

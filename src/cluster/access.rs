@@ -1,0 +1,130 @@
+//! What the caller, or a service account, may do: asked of the API server before anything is sent.
+
+use std::fmt;
+
+use futures::StreamExt;
+use k8s_openapi::api::authorization::v1::{
+    LocalSubjectAccessReview, ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
+    SubjectAccessReviewSpec,
+};
+use kube::api::{Api, PostParams};
+
+use super::Connection;
+
+/// Requests that are under way at once: each needs a connection of its own.
+pub const PARALLEL: usize = 16;
+
+/// One thing that someone may do or not.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Right {
+    /// `get`, `patch`, ...
+    pub verb: String,
+    /// The API group, empty for the core group.
+    pub group: String,
+    /// The plural of the kind, with `/SUBRESOURCE` where it is one.
+    pub resource: String,
+    /// None for cluster-scoped kinds.
+    pub namespace: Option<String>,
+}
+
+impl Right {
+    /// A right on every object of a kind.
+    pub fn new(verb: &str, group: &str, resource: &str, namespace: Option<&str>) -> Self {
+        Right {
+            verb: verb.to_owned(),
+            group: group.to_owned(),
+            resource: resource.to_owned(),
+            namespace: namespace.map(str::to_owned),
+        }
+    }
+
+    fn attributes(&self) -> ResourceAttributes {
+        let (resource, subresource) =
+            self.resource.split_once('/').map_or((self.resource.as_str(), None), |(r, s)| (r, Some(s)));
+        ResourceAttributes {
+            verb: Some(self.verb.clone()),
+            group: Some(self.group.clone()),
+            resource: Some(resource.to_owned()),
+            subresource: subresource.map(str::to_owned),
+            namespace: self.namespace.clone(),
+            ..ResourceAttributes::default()
+        }
+    }
+}
+
+/// As `kubectl auth can-i` takes it: `patch deployments.apps`.
+impl fmt::Display for Right {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.verb, self.resource)?;
+        if self.group.is_empty() { Ok(()) } else { write!(f, ".{}", self.group) }
+    }
+}
+
+/// Those of `rights` that the caller lacks, asked all at once (`SelfSubjectAccessReview`, which everyone may create).
+///
+/// # Errors
+/// The server cannot be asked.
+pub async fn denied_to_caller(connection: &Connection, mut rights: Vec<Right>) -> kube::Result<Vec<Right>> {
+    rights.sort();
+    rights.dedup();
+    let api: Api<SelfSubjectAccessReview> = Api::all(connection.client.clone());
+    let ask = |right: Right| {
+        let api = api.clone();
+        async move {
+            let spec =
+                SelfSubjectAccessReviewSpec { resource_attributes: Some(right.attributes()), ..Default::default() };
+            let review = SelfSubjectAccessReview { spec, ..Default::default() };
+            let answer = api.create(&PostParams::default(), &review).await?;
+            Ok((right, answer.status.is_some_and(|status| status.allowed)))
+        }
+    };
+    collect_denied(futures::stream::iter(rights).map(ask).buffered(PARALLEL)).await
+}
+
+/// Those of `rights`, all in `namespace`, that a service account of it lacks (`LocalSubjectAccessReview`).
+///
+/// The groups are those that every service account has: without them, bindings to groups would not count.
+///
+/// # Errors
+/// The server cannot be asked, or the caller may not ask about others.
+pub async fn denied_to_service_account(
+    connection: &Connection,
+    namespace: &str,
+    account: &str,
+    rights: Vec<Right>,
+) -> kube::Result<Vec<Right>> {
+    let api: Api<LocalSubjectAccessReview> = Api::namespaced(connection.client.clone(), namespace);
+    let ask = |right: Right| {
+        let api = api.clone();
+        let spec = SubjectAccessReviewSpec {
+            resource_attributes: Some(right.attributes()),
+            user: Some(format!("system:serviceaccount:{namespace}:{account}")),
+            groups: Some(vec![
+                "system:serviceaccounts".to_owned(),
+                format!("system:serviceaccounts:{namespace}"),
+                "system:authenticated".to_owned(),
+            ]),
+            ..Default::default()
+        };
+        async move {
+            let mut review = LocalSubjectAccessReview { spec, ..Default::default() };
+            review.metadata.namespace = right.namespace.clone();
+            let answer = api.create(&PostParams::default(), &review).await?;
+            Ok((right, answer.status.is_some_and(|status| status.allowed)))
+        }
+    };
+    collect_denied(futures::stream::iter(rights).map(ask).buffered(PARALLEL)).await
+}
+
+async fn collect_denied(
+    mut answers: impl futures::Stream<Item = kube::Result<(Right, bool)>> + Unpin,
+) -> kube::Result<Vec<Right>> {
+    let mut denied = Vec::new();
+    while let Some(answer) = answers.next().await {
+        let (right, allowed) = answer?;
+        if !allowed {
+            denied.push(right);
+        }
+    }
+    Ok(denied)
+}

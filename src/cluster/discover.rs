@@ -1,0 +1,413 @@
+//! Finds the Flink clusters of a namespace or of all, whoever made them.
+//!
+//! Two rounds of requests: everything that makes pods, then the ConfigMaps that their Flink containers read. A cluster is
+//! a JobManager; the TaskManagers that belong to it are found by what their configuration says, not by their names.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::future::join_all;
+use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use kube::api::ListParams;
+use kube::{Api, Client, Resource};
+use serde::de::DeserializeOwned;
+
+use super::Connection;
+use super::workload::{Workload, controller, is_alive};
+use crate::error::{Error, Result};
+use crate::flink::config::{self, Configuration};
+use crate::flink::role::{Mode, Process, Role};
+use crate::flink::storage::{self, Storage};
+
+/// How many objects the API server is asked for at a time.
+const PAGE: u32 = 500;
+/// Where the official image has its configuration.
+const CONF_DIR: &str = "/opt/flink/conf";
+
+/// Where to look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// One namespace.
+    Namespace(String),
+    /// Every namespace.
+    All,
+}
+
+/// What was found, and what could not be looked at.
+#[derive(Debug, Clone, Default)]
+pub struct Discovery {
+    /// The clusters, by namespace and name.
+    pub clusters: Vec<FlinkCluster>,
+    /// Kinds of objects that the user may not list: there may be clusters among them.
+    pub not_checked: Vec<String>,
+}
+
+/// A Flink cluster as its Kubernetes objects describe it.
+#[derive(Debug, Clone)]
+pub struct FlinkCluster {
+    /// Its namespace.
+    pub namespace: String,
+    /// What the user calls it.
+    pub name: String,
+    /// `kubernetes.cluster-id`, where something goes by it: high availability in ConfigMaps, or native mode.
+    pub cluster_id: Option<String>,
+    /// How it is run.
+    pub mode: Mode,
+    /// Who made it: `kubectl-flink`, `FlinkDeployment/x`, `Helm release x`, `native session`, `manifests`.
+    pub made_by: String,
+    /// What makes its JobManager's pods.
+    pub jobmanager: Workload,
+    /// What makes its TaskManagers' pods; nothing in native mode, where the JobManager does.
+    pub taskmanagers: Vec<Workload>,
+    /// What its JobManager goes by: configuration file, environment and `-D` arguments.
+    pub configuration: Configuration,
+    /// Where the file came from, `configmap/NAME`; none where it is the image's own.
+    pub configuration_source: Option<String>,
+    /// Why the configuration file is not known, where there is one.
+    pub configuration_unknown: Option<String>,
+    /// Its JobManager's pods.
+    pub jobmanager_pods: Vec<Pod>,
+    /// Its TaskManagers' pods.
+    pub taskmanager_pods: Vec<Pod>,
+}
+
+impl FlinkCluster {
+    /// The namespace of its high-availability ConfigMaps: not that of its pods, unless it is told so.
+    pub fn ha_namespace(&self) -> &str {
+        self.configuration.get("kubernetes.namespace").unwrap_or("default")
+    }
+
+    /// Whether it keeps its high-availability data in ConfigMaps.
+    pub fn has_kubernetes_ha(&self) -> bool {
+        has_kubernetes_ha(&self.configuration)
+    }
+}
+
+/// Where a cluster keeps the files that its high-availability data points to.
+pub fn ha_storage(cluster: &FlinkCluster) -> Storage {
+    let ha = ha_type(&cluster.configuration);
+    if ha.is_none_or(|ha| ha.eq_ignore_ascii_case("none")) {
+        return if cluster.configuration_unknown.is_some() { Storage::Unknown } else { Storage::None };
+    }
+    let Some(dir) =
+        cluster.configuration.first(&["high-availability.storageDir", "high-availability.zookeeper.storageDir"])
+    else {
+        return Storage::None;
+    };
+    if dir.starts_with('/')
+        && let Some(scheme) =
+            cluster.configuration.get("fs.default-scheme").filter(|scheme| !scheme.starts_with("file:"))
+    {
+        return Storage::Uri(format!("{}{dir}", scheme.trim_end_matches('/')));
+    }
+    match &cluster.jobmanager.template.spec {
+        Some(spec) => storage::behind(spec, &cluster.jobmanager.process.container, dir),
+        None => Storage::Unknown,
+    }
+}
+
+fn ha_type(configuration: &Configuration) -> Option<&str> {
+    configuration.first(&["high-availability.type", "high-availability"])
+}
+
+/// Named in short, or by the class that does it.
+fn has_kubernetes_ha(configuration: &Configuration) -> bool {
+    ha_type(configuration)
+        .is_some_and(|ha| ha.eq_ignore_ascii_case("kubernetes") || ha.ends_with(".KubernetesHaServicesFactory"))
+}
+
+/// Finds the clusters. A kind of object that may not be listed is noted, and the rest goes on.
+///
+/// # Errors
+/// Nothing at all may be listed, or the API server does not answer.
+pub async fn clusters(connection: &Connection, scope: &Scope) -> Result<Discovery> {
+    let client = &connection.client;
+    let (deployments, sets, jobs, pods) = futures::join!(
+        list::<Deployment>(client, scope),
+        list::<StatefulSet>(client, scope),
+        list::<Job>(client, scope),
+        list::<Pod>(client, scope),
+    );
+    let mut found = Listing::default();
+    let mut workloads = Vec::new();
+    workloads.extend(found.take(deployments)?.into_iter().filter_map(Workload::of_deployment));
+    workloads.extend(found.take(sets)?.into_iter().filter_map(Workload::of_stateful_set));
+    workloads.extend(found.take(jobs)?.into_iter().filter_map(Workload::of_job));
+    let pods: Vec<(Pod, Process)> = (found.take(pods)?.into_iter())
+        .filter_map(|pod| Process::of(pod.spec.as_ref()?).map(|process| (pod, process)))
+        .collect();
+    if let (Some(error), 4) = (found.refused, found.not_checked.len()) {
+        return Err(error);
+    }
+    workloads.extend(of_unread_controllers(&workloads, &pods));
+    let maps = configuration_maps(client, &workloads).await?;
+    Ok(Discovery { clusters: assemble(workloads, &pods, &maps), not_checked: found.not_checked })
+}
+
+#[derive(Default)]
+struct Listing {
+    not_checked: Vec<String>,
+    refused: Option<Error>,
+}
+
+impl Listing {
+    fn take<T>(&mut self, listed: Result<Vec<T>, kube::Error>) -> Result<Vec<T>> {
+        match listed {
+            Err(kube::Error::Api(status)) if status.code == 403 => {
+                self.not_checked.push(status.message.clone());
+                self.refused.get_or_insert(kube::Error::Api(status).into());
+                Ok(Vec::new())
+            }
+            other => Ok(other?),
+        }
+    }
+}
+
+async fn list<K>(client: &Client, scope: &Scope) -> Result<Vec<K>, kube::Error>
+where
+    K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
+        + Clone
+        + DeserializeOwned
+        + std::fmt::Debug,
+{
+    let api: Api<K> = match scope {
+        Scope::Namespace(namespace) => Api::namespaced(client.clone(), namespace),
+        Scope::All => Api::all(client.clone()),
+    };
+    let mut params = ListParams::default().limit(PAGE);
+    let mut items = Vec::new();
+    loop {
+        let page = api.list(&params).await?;
+        items.extend(page.items);
+        match page.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => params = params.continue_token(&token),
+            None => return Ok(items),
+        }
+    }
+}
+
+/// Pods on their own, and pods of controllers that were not read: what can be told of them from the pods.
+fn of_unread_controllers(workloads: &[Workload], pods: &[(Pod, Process)]) -> Vec<Workload> {
+    let mut groups: BTreeMap<(String, String, String), Vec<Pod>> = BTreeMap::new();
+    for (pod, process) in pods {
+        let known = process.role == Role::NativeTaskManager || workloads.iter().any(|workload| workload.owns(pod));
+        if let (false, true, Some((kind, name))) = (known, is_alive(pod), controller(pod)) {
+            let namespace = pod.metadata.namespace.clone().unwrap_or_default();
+            groups.entry((namespace, kind, name)).or_default().push(pod.clone());
+        }
+    }
+    groups.into_iter().filter_map(|((_, kind, name), pods)| Workload::of_pods(&kind, &name, &pods)).collect()
+}
+
+/// A namespace and the name of a ConfigMap in it.
+type MapId = (String, String);
+/// The ConfigMaps that were asked for; an error in words where one could not be read.
+type Maps = BTreeMap<MapId, Result<ConfigMap, String>>;
+
+async fn configuration_maps(client: &Client, workloads: &[Workload]) -> Result<Maps> {
+    let wanted: BTreeSet<MapId> = (workloads.iter())
+        .flat_map(|workload| {
+            let files = configuration_files(workload).0;
+            files.into_iter().map(|file| (workload.namespace().to_owned(), file.map))
+        })
+        .collect();
+    let read = wanted.into_iter().map(|(namespace, name)| async move {
+        let map = Api::<ConfigMap>::namespaced(client.clone(), &namespace).get(&name).await;
+        ((namespace, name), map)
+    });
+    let mut maps = Maps::new();
+    for (id, map) in join_all(read).await {
+        let map = match map {
+            Ok(map) => Ok(map),
+            Err(kube::Error::Api(status)) if matches!(status.code, 403 | 404) => Err(status.message.clone()),
+            Err(error) => return Err(error.into()),
+        };
+        maps.insert(id, map);
+    }
+    Ok(maps)
+}
+
+/// A configuration file's name, and the ConfigMap and key that it would come from.
+struct ConfigurationFile {
+    name: &'static str,
+    map: String,
+    key: String,
+}
+
+/// The files that a workload's Flink may read its configuration from, the preferred one first, and whether the
+/// entrypoint can write to them.
+fn configuration_files(workload: &Workload) -> (Vec<ConfigurationFile>, bool) {
+    let Some((spec, container)) = workload.flink_container() else { return (Vec::new(), true) };
+    // Other images have Flink elsewhere; where a mount says so, it is believed.
+    let mounted_dir = (container.volume_mounts.iter().flatten())
+        .map(|mount| mount.mount_path.trim_end_matches('/'))
+        .find(|path| path.ends_with("/flink/conf"));
+    let dir = workload.process.conf_dir.as_deref().or(mounted_dir).unwrap_or(CONF_DIR);
+    // Flink 2 has forgotten the old file; 1.19 and 1.20 prefer it.
+    let names: &[&'static str] = match workload.process.version().and_then(|version| version.split('.').next()) {
+        Some(major) if major != "1" => &[config::FILE],
+        _ => &[config::LEGACY_FILE, config::FILE],
+    };
+    let mut files = Vec::new();
+    for name in names {
+        if let Some((map, key)) = storage::config_map_behind(spec, container, &format!("{dir}/{name}")) {
+            files.push(ConfigurationFile { name, map, key });
+        }
+    }
+    let read_only = !files.is_empty();
+    if files.is_empty() && storage::mounted_at(spec, container, dir).is_some() {
+        // A writable folder that an init container fills from a ConfigMap.
+        for init in spec.init_containers.iter().flatten() {
+            for mount in init.volume_mounts.iter().flatten() {
+                for name in names {
+                    let path = format!("{}/{name}", mount.mount_path.trim_end_matches('/'));
+                    let behind = storage::config_map_behind(spec, init, &path);
+                    files.extend(behind.map(|(map, key)| ConfigurationFile { name, map, key }));
+                }
+            }
+        }
+    }
+    (files, !read_only)
+}
+
+/// A workload with what its Flink goes by.
+struct Member {
+    workload: Workload,
+    configuration: Configuration,
+    map: Option<String>,
+    unknown: Option<String>,
+}
+
+impl Member {
+    fn new(workload: Workload, maps: &Maps) -> Member {
+        let (files, writable) = configuration_files(&workload);
+        let (mut configuration, mut from, mut unknown) = (Configuration::default(), None, None);
+        for file in files {
+            match maps.get(&(workload.namespace().to_owned(), file.map.clone())) {
+                Some(Ok(map)) => {
+                    let Some(text) = map.data.as_ref().and_then(|data| data.get(&file.key)) else { continue };
+                    let origin = format!("configmap/{} {}", file.map, file.key);
+                    match Configuration::read(&origin, file.name, text) {
+                        Ok(read) => configuration = read,
+                        Err(error) => unknown = Some(error.message),
+                    }
+                    from = Some(file.map);
+                    break;
+                }
+                Some(Err(error)) => unknown = Some(error.clone()),
+                None => {}
+            }
+        }
+        // The entrypoint adds these to the file, which it cannot where the file is a ConfigMap's.
+        if writable {
+            if let Some(address) = &workload.process.rpc_address {
+                configuration.set("jobmanager.rpc.address", address);
+            }
+            let properties = workload.process.properties.as_deref().unwrap_or_default();
+            if let Ok(properties) = Configuration::read("FLINK_PROPERTIES", config::LEGACY_FILE, properties) {
+                properties.iter().for_each(|(key, value)| configuration.set(key, value));
+            }
+        }
+        for (key, value) in &workload.process.dynamic {
+            configuration.set(key, value);
+        }
+        Member { workload, configuration, map: from, unknown }
+    }
+
+    fn cluster_id(&self) -> Option<&str> {
+        self.configuration.get("kubernetes.cluster-id").filter(|_| has_kubernetes_ha(&self.configuration))
+    }
+
+    /// How surely this TaskManager belongs to that JobManager; none where it does not.
+    fn belongs_to(&self, jobmanager: &Member) -> Option<u8> {
+        let native = matches!(jobmanager.workload.process.role, Role::JobManager(mode) if mode.is_native());
+        if native || self.workload.namespace() != jobmanager.workload.namespace() {
+            return None;
+        }
+        let both = |get: fn(&Member) -> Option<&str>| Some(get(self)? == get(jobmanager)?);
+        // Under these two a TaskManager looks for its JobManager: where both are known, they decide.
+        match both(Member::cluster_id) {
+            Some(same) => return same.then_some(4),
+            None if self.cluster_id().is_some() && jobmanager.unknown.is_none() => return None,
+            None => {}
+        }
+        let address = |member: &Member| {
+            let address = member.configuration.get("jobmanager.rpc.address")?;
+            Some(address.split('.').next().unwrap_or(address).to_owned())
+        };
+        match (address(self), address(jobmanager)) {
+            (Some(own), Some(other)) if own == other => return Some(3),
+            // A name that is not its Service's: another cluster's, unless they share more than that.
+            (Some(own), None) if own == jobmanager.workload.name => return Some(3),
+            _ => {}
+        }
+        if both(|member| member.map.as_deref()) == Some(true) {
+            return Some(2);
+        }
+        let owner = self.workload.made_by().filter(|owner| owner != super::FIELD_MANAGER);
+        let same_owner = owner.is_some() && owner == jobmanager.workload.made_by();
+        let same_instance = both(|member| member.workload.label("app.kubernetes.io/instance")) == Some(true);
+        (same_owner || same_instance).then_some(1)
+    }
+}
+
+/// Puts clusters together from what was read.
+fn assemble(workloads: Vec<Workload>, pods: &[(Pod, Process)], maps: &Maps) -> Vec<FlinkCluster> {
+    let members = workloads.into_iter().map(|workload| Member::new(workload, maps));
+    let (jobmanagers, others): (Vec<_>, Vec<_>) =
+        members.partition(|member| matches!(member.workload.process.role, Role::JobManager(_)));
+    let mut taskmanagers: BTreeMap<usize, Vec<Workload>> = BTreeMap::new();
+    for other in others.into_iter().filter(|other| other.workload.process.role == Role::TaskManager) {
+        let best = jobmanagers.iter().enumerate().filter_map(|(index, jm)| Some((other.belongs_to(jm)?, index)));
+        // Of several that fit alike the first: `max` alone would take the last.
+        if let Some((_, index)) = best.max_by_key(|(sureness, index)| (*sureness, std::cmp::Reverse(*index))) {
+            taskmanagers.entry(index).or_default().push(other.workload);
+        }
+    }
+    let mut clusters: Vec<_> = (jobmanagers.into_iter().enumerate())
+        .filter_map(|(index, jobmanager)| cluster(jobmanager, taskmanagers.remove(&index).unwrap_or_default(), pods))
+        .collect();
+    clusters.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
+    clusters
+}
+
+fn cluster(member: Member, taskmanagers: Vec<Workload>, pods: &[(Pod, Process)]) -> Option<FlinkCluster> {
+    let Role::JobManager(mode) = member.workload.process.role else { return None };
+    let workload = &member.workload;
+    let cluster_id =
+        if mode.is_native() { Some(workload.name.clone()) } else { member.cluster_id().map(str::to_owned) };
+    let made_by = workload.made_by();
+    let instance = workload.label("app.kubernetes.io/instance");
+    let name = match (&made_by, instance, &cluster_id) {
+        (Some(made_by), Some(instance), _) if made_by == super::FIELD_MANAGER => instance,
+        (_, _, Some(id)) => id,
+        _ => workload.name.strip_suffix("-jobmanager").unwrap_or(&workload.name),
+    };
+    let is_ours = |pod: &Pod, process: &Process| match process.role {
+        Role::TaskManager => taskmanagers.iter().any(|taskmanager| taskmanager.owns(pod)),
+        Role::NativeTaskManager => {
+            let app = pod.metadata.labels.as_ref().and_then(|labels| labels.get("app"));
+            pod.metadata.namespace.as_deref() == Some(workload.namespace()) && app == cluster_id.as_ref()
+        }
+        Role::JobManager(_) | Role::HistoryServer => false,
+    };
+    Some(FlinkCluster {
+        namespace: workload.namespace().to_owned(),
+        name: name.to_owned(),
+        mode,
+        made_by: made_by.unwrap_or_else(|| if mode.is_native() { mode.to_string() } else { "manifests".to_owned() }),
+        jobmanager_pods: pods.iter().filter(|(pod, _)| workload.owns(pod)).map(|(pod, _)| pod.clone()).collect(),
+        taskmanager_pods: pods
+            .iter()
+            .filter(|(pod, process)| is_ours(pod, process))
+            .map(|(pod, _)| pod.clone())
+            .collect(),
+        configuration_source: member.map.map(|map| format!("configmap/{map}")),
+        configuration_unknown: member.unknown,
+        configuration: member.configuration,
+        cluster_id,
+        jobmanager: member.workload,
+        taskmanagers,
+    })
+}

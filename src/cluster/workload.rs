@@ -1,0 +1,182 @@
+//! What makes a cluster's pods: a Deployment, StatefulSet or Job, or pods that nothing makes, seen alike.
+
+use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, PodTemplateSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use crate::flink::role::Process;
+
+/// Something that keeps Flink pods running.
+#[derive(Debug, Clone)]
+pub struct Workload {
+    /// Its kind as a manifest writes it; `Pod` for a pod that nothing makes.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// Its metadata; only name and namespace where it was known from its pods alone.
+    pub metadata: ObjectMeta,
+    /// How many pods there should be.
+    pub replicas: i32,
+    /// How many of them are ready.
+    pub ready: i32,
+    /// A Job that has completed: no pods are expected any more.
+    pub finished: bool,
+    /// What its pods are made from.
+    pub template: PodTemplateSpec,
+    /// The Flink process in that template.
+    pub process: Process,
+}
+
+impl Workload {
+    /// The workload of a Deployment, if its pods run Flink.
+    pub fn of_deployment(deployment: Deployment) -> Option<Workload> {
+        let spec = deployment.spec?;
+        let ready = deployment.status.and_then(|status| status.ready_replicas);
+        Self::new("Deployment", deployment.metadata, spec.template, spec.replicas.unwrap_or(1), ready)
+    }
+
+    /// The workload of a StatefulSet, if its pods run Flink.
+    pub fn of_stateful_set(set: StatefulSet) -> Option<Workload> {
+        let spec = set.spec?;
+        let ready = set.status.and_then(|status| status.ready_replicas);
+        Self::new("StatefulSet", set.metadata, spec.template, spec.replicas.unwrap_or(1), ready)
+    }
+
+    /// The workload of a Job, if its pods run Flink.
+    pub fn of_job(job: Job) -> Option<Workload> {
+        let spec = job.spec?;
+        let status = job.status.unwrap_or_default();
+        let replicas = spec.parallelism.unwrap_or(1);
+        let mut workload = Self::new("Job", job.metadata, spec.template, replicas, status.ready)?;
+        workload.finished = status
+            .conditions
+            .iter()
+            .flatten()
+            .any(|condition| condition.type_ == "Complete" && condition.status == "True");
+        Some(workload)
+    }
+
+    /// What is known of a workload from its pods, all of one controller, where it cannot be read or is of another kind.
+    pub fn of_pods(kind: &str, name: &str, pods: &[Pod]) -> Option<Workload> {
+        let pod = pods.first()?;
+        let metadata = ObjectMeta {
+            name: Some(name.to_owned()),
+            namespace: pod.metadata.namespace.clone(),
+            labels: pod.metadata.labels.clone(),
+            creation_timestamp: pod.metadata.creation_timestamp.clone(),
+            ..ObjectMeta::default()
+        };
+        let template = PodTemplateSpec { metadata: Some(pod.metadata.clone()), spec: pod.spec.clone() };
+        let count = |pods: usize| i32::try_from(pods).unwrap_or(i32::MAX);
+        let ready = count(pods.iter().filter(|pod| is_ready(pod)).count());
+        Self::new(kind, metadata, template, count(pods.len()), Some(ready))
+    }
+
+    fn new(
+        kind: &str,
+        metadata: ObjectMeta,
+        template: PodTemplateSpec,
+        replicas: i32,
+        ready: Option<i32>,
+    ) -> Option<Workload> {
+        let process = Process::of(template.spec.as_ref()?)?;
+        Some(Workload {
+            kind: kind.to_owned(),
+            name: metadata.name.clone()?,
+            replicas,
+            ready: ready.unwrap_or(0),
+            finished: false,
+            template,
+            process,
+            metadata,
+        })
+    }
+
+    /// Its namespace.
+    pub fn namespace(&self) -> &str {
+        self.metadata.namespace.as_deref().unwrap_or_default()
+    }
+
+    /// The pods' specification, with the container that runs Flink.
+    pub fn flink_container(&self) -> Option<(&PodSpec, &Container)> {
+        let spec = self.template.spec.as_ref()?;
+        Some((spec, spec.containers.iter().find(|container| container.name == self.process.container)?))
+    }
+
+    /// A label of the workload.
+    pub fn label(&self, key: &str) -> Option<&str> {
+        self.metadata.labels.as_ref()?.get(key).map(String::as_str)
+    }
+
+    /// Who made it, in words, where something says so: this plugin, an operator's resource, a Helm release.
+    pub fn made_by(&self) -> Option<String> {
+        if self.label("app.kubernetes.io/managed-by") == Some(super::FIELD_MANAGER) {
+            return Some(super::FIELD_MANAGER.to_owned());
+        }
+        if let Some(owner) = self.metadata.owner_references.iter().flatten().next() {
+            return Some(format!("{}/{}", owner.kind, owner.name));
+        }
+        let annotation = |key: &str| self.metadata.annotations.as_ref()?.get(key);
+        if annotation("flinkdeployment.flink.apache.org/generation").is_some() {
+            // The operator names the Deployments after its resource, the TaskManagers' with a suffix.
+            return Some(format!("FlinkDeployment/{}", self.name.trim_end_matches("-taskmanager")));
+        }
+        annotation("meta.helm.sh/release-name").map(|release| format!("Helm release {release}"))
+    }
+
+    /// Whether this pod is one of its own.
+    pub fn owns(&self, pod: &Pod) -> bool {
+        pod.metadata.namespace == self.metadata.namespace
+            && controller(pod).is_some_and(|(kind, name)| kind == self.kind && name == self.name)
+    }
+}
+
+/// What makes this pod: kind and name. A ReplicaSet stands for its Deployment, whose name is the ReplicaSet's without
+/// the template's hash; a pod without a controller stands for itself.
+pub fn controller(pod: &Pod) -> Option<(String, String)> {
+    let owner = pod.metadata.owner_references.iter().flatten().find(|owner| owner.controller == Some(true));
+    let Some(owner) = owner else { return Some(("Pod".to_owned(), pod.metadata.name.clone()?)) };
+    let hash = pod.metadata.labels.as_ref().and_then(|labels| labels.get("pod-template-hash"));
+    if owner.kind == "ReplicaSet"
+        && let Some(hash) = hash
+        && let Some(name) = owner.name.strip_suffix(hash.as_str()).and_then(|name| name.strip_suffix('-'))
+    {
+        return Some(("Deployment".to_owned(), name.to_owned()));
+    }
+    Some((owner.kind.clone(), owner.name.clone()))
+}
+
+/// The pod passes its readiness probe, as its status says.
+pub fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+}
+
+/// The pod is not on its way out and has not ended.
+pub fn is_alive(pod: &Pod) -> bool {
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    pod.metadata.deletion_timestamp.is_none() && !matches!(phase, Some("Succeeded" | "Failed"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_pods_controller() {
+        let pod = |owner: serde_json::Value| -> Pod {
+            serde_json::from_value(json!({"metadata": {
+                "name": "p", "labels": {"pod-template-hash": "77c58dd58"}, "ownerReferences": owner
+            }}))
+            .unwrap()
+        };
+        let owner = |kind: &str, name: &str| json!([{"apiVersion": "v1", "kind": kind, "name": name, "uid": "u", "controller": true}]);
+        let is = |kind: &str, name: &str| Some((kind.to_owned(), name.to_owned()));
+        assert_eq!(controller(&pod(owner("ReplicaSet", "flink-tm-77c58dd58"))), is("Deployment", "flink-tm"));
+        assert_eq!(controller(&pod(owner("ReplicaSet", "rollout-1"))), is("ReplicaSet", "rollout-1"));
+        assert_eq!(controller(&pod(owner("StatefulSet", "jm"))), is("StatefulSet", "jm"));
+        assert_eq!(controller(&pod(json!([]))), is("Pod", "p"));
+    }
+}

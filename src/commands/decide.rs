@@ -1,0 +1,161 @@
+//! From what the user gave, what the last `up` recorded and what the cluster has, to a profile with everything decided.
+
+use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
+use kube::api::Api;
+
+use crate::cluster::Connection;
+use crate::cluster::access::{self, Right};
+use crate::cluster::facts::{DefaultStorageClass, Facts, NamespaceState};
+use crate::cluster::preflight::{self, Planned};
+use crate::error::{Error, Result};
+use crate::flink::ha;
+use crate::flink::ha_storage::HaStorage;
+use crate::manifests::options::Options;
+use crate::manifests::session_ha::{self, Profile};
+
+/// Reads what a decision about the cluster NAME is made of.
+pub(super) async fn facts(connection: &Connection, name: &str) -> Result<Facts> {
+    let names = Profile::by_default(name, &connection.namespace, Options::default());
+    Facts::read(connection, &session_ha::config_map_name(name), &names.taskmanager()).await
+}
+
+/// Decides what is open: options that were not given, the storage, and what an autoscaler owns.
+///
+/// # Errors
+/// The record cannot be read, or the storage cannot be decided.
+pub(super) async fn profile(
+    connection: &Connection,
+    facts: &Facts,
+    name: &str,
+    given: Options,
+    reset: bool,
+) -> Result<Profile> {
+    let annotations = facts.config_map.as_ref().and_then(|map| map.metadata.annotations.as_ref());
+    let recorded = if reset { None } else { session_ha::recorded(annotations).transpose()? };
+    let options = given.over(recorded.unwrap_or_default());
+    let storage = match (&options.ha_storage, &facts.storage_class) {
+        (Some(storage), _) => storage.clone(),
+        (None, DefaultStorageClass::Named(_)) => HaStorage::Claim(None),
+        (None, DefaultStorageClass::None) => HaStorage::PodLocal,
+        (None, DefaultStorageClass::Unknown) => {
+            return Err(Error::could_not_run(
+                "nothing was sent: whether there is a default StorageClass is not known, you may not ask",
+            )
+            .hint("choose: --ha-storage pvc, pvc:NAME, s3://BUCKET/FOLDER or pod-local"));
+        }
+    };
+    let single_node = match &storage {
+        HaStorage::Claim(Some(claim)) => !preflight::claim_is_shared(connection, claim).await?,
+        HaStorage::Claim(None) | HaStorage::HostPath(_) => true,
+        HaStorage::Uri(_) | HaStorage::PodLocal => false,
+    };
+    let live_replicas = facts.taskmanager.as_ref().and_then(|deployment| deployment.spec.as_ref()?.replicas);
+    let autoscaled_taskmanagers = facts.autoscaler.as_ref().and(live_replicas);
+    Ok(Profile {
+        storage,
+        single_node,
+        autoscaled_taskmanagers,
+        ..Profile::by_default(name, &connection.namespace, options)
+    })
+}
+
+/// What can only be judged with the cluster's help, before anything is sent.
+///
+/// # Errors
+/// Pod Security forbids the storage, a service account that is given cannot serve, or the change would lose jobs.
+pub(super) async fn check(
+    connection: &Connection,
+    facts: &Facts,
+    profile: &Profile,
+    planned: &[Planned],
+) -> Result<()> {
+    if matches!(profile.storage, HaStorage::HostPath(_)) {
+        preflight::check_pod(connection, &facts.namespace, planned).await?;
+    }
+    check_accounts(connection, facts, profile).await?;
+    check_jobs_survive(connection, facts, profile).await
+}
+
+/// Service accounts that the user named are not made here: they have to be there and to have the rights.
+async fn check_accounts(connection: &Connection, facts: &Facts, profile: &Profile) -> Result<()> {
+    const TASKMANAGER_VERBS: [&str; 3] = ["get", "list", "watch"];
+    const JOBMANAGER_VERBS: [&str; 7] = ["get", "list", "watch", "create", "update", "patch", "delete"];
+    let namespace = connection.namespace.as_str();
+    let [jobmanager, taskmanager] = profile.service_accounts();
+    let accounts = [
+        (jobmanager, profile.own_account(false), "JobManager", JOBMANAGER_VERBS.as_slice()),
+        (taskmanager, profile.own_account(true), "TaskManager", TASKMANAGER_VERBS.as_slice()),
+    ];
+    for (account, own, role, verbs) in accounts {
+        if own {
+            continue;
+        }
+        if facts.namespace == NamespaceState::Missing {
+            return Err(Error::could_not_run(format!(
+                "nothing was sent: service account {account} cannot be there, namespace {namespace} is not"
+            )));
+        }
+        let api: Api<ServiceAccount> = Api::namespaced(connection.client.clone(), namespace);
+        match api.get_opt(&account).await {
+            Ok(None) => {
+                return Err(Error::could_not_run(format!(
+                    "nothing was sent: service account {account} of the {role}s is not in namespace {namespace}"
+                ))
+                .hint(format!("make it: kubectl create serviceaccount {account} -n {namespace}")));
+            }
+            Err(error) if !is_forbidden(&error) => return Err(error.into()),
+            // Who may not read it may still use it; what it may do is asked next.
+            Ok(Some(_)) | Err(_) => {}
+        }
+        let rights = verbs.iter().map(|verb| Right::new(verb, "", "configmaps", Some(namespace))).collect();
+        match access::denied_to_service_account(connection, namespace, &account, rights).await {
+            Ok(denied) if denied.is_empty() => {}
+            Ok(denied) => {
+                let denied: Vec<_> = denied.iter().map(ToString::to_string).collect();
+                return Err(Error::could_not_run(format!(
+                    "nothing was sent: service account {account} of the {role}s lacks rights in namespace {namespace}: {}",
+                    denied.join(", ")
+                ))
+                .hint("kubectl flink render shows the Role that it needs, in 02_rbac.yaml"));
+            }
+            Err(error) if is_forbidden(&error) => {
+                return Err(Error::could_not_run(format!(
+                    "nothing was sent: what service account {account} may do is not known, you may not ask"
+                ))
+                .hint("ask for `create localsubjectaccessreviews`, or leave the service account to up"));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+fn is_forbidden(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.is_forbidden())
+}
+
+/// Jobs that are recorded in HA ConfigMaps point to files on the storage of then, in the format of the Flink of then.
+/// With another storage their JobManager would not start; with another major version Flink would forget them in silence.
+async fn check_jobs_survive(connection: &Connection, facts: &Facts, profile: &Profile) -> Result<()> {
+    let annotations = facts.config_map.as_ref().and_then(|map| map.metadata.annotations.as_ref());
+    let Some(Ok(recorded)) = session_ha::recorded(annotations) else { return Ok(()) };
+    let before = Profile::by_default(&profile.name, &profile.namespace, recorded.clone());
+    let moved = recorded.ha_storage.as_ref().filter(|storage| **storage != profile.storage);
+    let (old, new) = (before.version()?, profile.version()?);
+    if moved.is_none() && old.major() == new.major() {
+        return Ok(());
+    }
+    let api: Api<ConfigMap> = Api::namespaced(connection.client.clone(), &connection.namespace);
+    let Some(map) = api.get_opt(&ha::cluster_config_map(&profile.name)).await? else { return Ok(()) };
+    let jobs = ha::ClusterMap::read(&map).jobs;
+    if jobs.is_empty() {
+        return Ok(());
+    }
+    let change = match moved {
+        Some(storage) => format!("the state of these jobs is on {storage}, not on {}", profile.storage),
+        None => format!("Flink {new} does not read what Flink {old} recorded of these jobs"),
+    };
+    Err(Error::could_not_run(format!("nothing was sent: jobs would be lost: {change}: {}", jobs.join(", ")))
+        .hint("stop them with a savepoint first, and start them from it afterwards")
+        .hint(format!("or give them up: kubectl flink down {} -n {} --purge-ha", profile.name, profile.namespace)))
+}
