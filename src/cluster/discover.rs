@@ -411,3 +411,6 @@ fn cluster(member: Member, taskmanagers: Vec<Workload>, pods: &[(Pod, Process)])
         taskmanagers,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -275,8 +275,14 @@ impl Forward {
         if let Some(error) = &mut self.error {
             tokio::select! {
                 biased;
-                answer = &mut answer => return answer.map_err(|e| e.to_string()),
-                error = error => {
+                answer = &mut answer => {
+                    let Err(cause) = answer else { return answer.map_err(|e| e.to_string()) };
+                    // The kubelet's message ("connection refused") follows the end of the stream.
+                    let said = tokio::time::timeout(Duration::from_millis(200), error).await.ok().flatten();
+                    self.error = None;
+                    return Err(said.map_or_else(|| cause.to_string(), |said| said.trim().to_owned()));
+                }
+                error = &mut *error => {
                     self.error = None;
                     if let Some(error) = error {
                         return Err(error.trim().to_owned());

@@ -3,10 +3,13 @@
 pub mod access;
 pub mod apply;
 pub mod connect;
+pub mod diagnose;
 pub mod discover;
 pub mod facts;
 pub mod flink_rest;
+mod health;
 pub mod preflight;
+pub mod status;
 pub mod wait;
 pub mod workload;
 

@@ -26,14 +26,19 @@ pub struct Workload {
     pub template: PodTemplateSpec,
     /// The Flink process in that template.
     pub process: Process,
+    /// The Deployment itself, if it is one: its conditions tell why pods are missing.
+    pub deployment: Option<Box<Deployment>>,
 }
 
 impl Workload {
     /// The workload of a Deployment, if its pods run Flink.
     pub fn of_deployment(deployment: Deployment) -> Option<Workload> {
-        let spec = deployment.spec?;
-        let ready = deployment.status.and_then(|status| status.ready_replicas);
-        Self::new("Deployment", deployment.metadata, spec.template, spec.replicas.unwrap_or(1), ready)
+        let spec = deployment.spec.as_ref()?;
+        let ready = deployment.status.as_ref().and_then(|status| status.ready_replicas);
+        let (template, replicas) = (spec.template.clone(), spec.replicas.unwrap_or(1));
+        let mut workload = Self::new("Deployment", deployment.metadata.clone(), template, replicas, ready)?;
+        workload.deployment = Some(Box::new(deployment));
+        Some(workload)
     }
 
     /// The workload of a StatefulSet, if its pods run Flink.
@@ -87,6 +92,7 @@ impl Workload {
             replicas,
             ready: ready.unwrap_or(0),
             finished: false,
+            deployment: None,
             template,
             process,
             metadata,

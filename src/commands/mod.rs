@@ -2,6 +2,7 @@
 
 mod decide;
 pub mod render;
+pub mod status;
 pub mod up;
 
 use std::time::Duration;
@@ -41,6 +42,8 @@ pub enum Command {
     #[expect(missing_docs, reason = "the help text is the command's own")]
     Up(Box<up::UpArgs>),
     #[expect(missing_docs, reason = "the help text is the command's own")]
+    Status(status::StatusArgs),
+    #[expect(missing_docs, reason = "the help text is the command's own")]
     Render(Box<render::RenderArgs>),
 }
 
@@ -63,6 +66,7 @@ impl Cli {
     pub async fn run(&self, ui: &Ui) -> Result<()> {
         match &self.command {
             Command::Up(args) => up::run(args, &self.connection, ui).await,
+            Command::Status(args) => status::run(args, &self.connection, ui).await,
             Command::Render(args) => render::run(args, &self.connection, ui),
         }
     }

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use owo_colors::OwoColorize;
 use serde::Serialize;
 
 use super::{Output, decide};
@@ -404,14 +403,6 @@ impl Up<'_> {
     fn next_steps(&self, serving: &Serving) {
         let name = if self.args.name == "flink" { String::new() } else { format!(" {}", self.args.name) };
         let namespace = &self.connection.namespace;
-        self.ui.note(format_args!(
-            "{} Flink {} serves: leader {}, {} TaskManagers, {} slots.",
-            "✔".green(),
-            serving.flink_version,
-            serving.leader,
-            serving.taskmanagers,
-            serving.slots
-        ));
         self.ui.note(format_args!(
             "\nNext:\n  kubectl flink status{name} -n {namespace}\n  kubectl port-forward -n {namespace} {} 8081   # then \
              http://localhost:8081",

@@ -1,0 +1,236 @@
+//! Why the pods of a Deployment do not start, said in one line with what to do about it.
+//!
+//! Statuses come first: they are at hand. Logs and events are read only where a status leaves the cause open, and where
+//! they may not be read the problem says so instead of keeping silent.
+
+mod log;
+mod sight;
+
+use std::time::Duration;
+
+use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
+use k8s_openapi::api::core::v1::{Event, PersistentVolumeClaim, Pod};
+use kube::Api;
+use kube::api::{ListParams, LogParams};
+use kube::core::Selector;
+
+use self::log::{shorten, telling};
+use self::sight::{Ask, Sighting};
+use crate::cluster::Connection;
+use crate::error::Error;
+
+/// Why something does not start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// What has the problem: `pod/x`, `deployment/x`, `persistentvolumeclaim/x`.
+    pub object: String,
+    /// Kubernetes' word for it: `ImagePullBackOff`, `Unschedulable`, `FailedCreate`, ...
+    pub reason: String,
+    /// What is wrong, in the words of whoever found it, with the telling line of the container's log.
+    pub message: String,
+    /// What to do; empty where nothing better is known than the message.
+    pub hint: String,
+    /// It does not go away by itself.
+    pub terminal: bool,
+    /// How long a terminal problem has to stand before it is believed.
+    pub grace: Duration,
+}
+
+impl Problem {
+    fn new(object: String, reason: &str, message: String) -> Self {
+        let reason = reason.to_owned();
+        Problem { object, reason, message, hint: String::new(), terminal: false, grace: Duration::ZERO }
+    }
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.object, self.reason)?;
+        if self.message.is_empty() { Ok(()) } else { write!(f, ": {}", self.message) }
+    }
+}
+
+/// Whether the statuses alone show a problem, so that [`problems`] is worth its requests at once.
+pub fn suspicious(deployment: &Deployment, pods: &[Pod]) -> bool {
+    !sight::deployment(deployment).is_empty() || pods.iter().filter_map(sight::pod).any(|seen| seen.ask != Ask::Events)
+}
+
+/// Finds what keeps a Deployment's pods from starting. `pods` are those of its selector; the ones that an update is
+/// about to replace are left out. The causes come before the symptoms.
+pub async fn problems(connection: &Connection, namespace: &str, deployment: &Deployment, pods: &[Pod]) -> Vec<Problem> {
+    let reader = Reader { connection, namespace };
+    let mut sightings: Vec<Sighting> = pods.iter().filter_map(sight::pod).collect();
+    let hash = if sightings.is_empty() { None } else { reader.current_hash(deployment).await };
+    let is_current = |name: &str| {
+        let pod = pods.iter().find(|pod| pod.metadata.name.as_deref() == Some(name));
+        let label = pod.and_then(|pod| pod.metadata.labels.as_ref()?.get("pod-template-hash"));
+        hash.is_none() || label == hash.as_ref()
+    };
+    sightings.retain(|seen| is_current(seen.problem.object.trim_start_matches("pod/")));
+    // Pods on their way out still count against quotas and nodes: what lacks room may have it in a moment.
+    let leaving = pods.iter().any(|pod| pod.metadata.deletion_timestamp.is_some());
+
+    let mut found = sight::deployment(deployment);
+    for Sighting { mut problem, ask } in sightings {
+        let name = problem.object.trim_start_matches("pod/").to_owned();
+        let pod = pods.iter().find(|pod| pod.metadata.name.as_deref() == Some(&name));
+        match ask {
+            Ask::Nothing => {}
+            Ask::Log { container, previous } => reader.read_log(&mut problem, &name, container, previous).await,
+            Ask::Scheduling => found.extend(match pod {
+                Some(pod) => reader.read_scheduling(&mut problem, pod).await,
+                None => None,
+            }),
+            Ask::Events => match pod {
+                Some(pod) if reader.read_events(&mut problem, pod).await => {}
+                _ => continue,
+            },
+        }
+        found.push(problem);
+    }
+    for problem in &mut found {
+        let lacks_room = problem.message.contains("exceeded quota") || problem.message.contains("Insufficient");
+        problem.terminal &= !(leaving && lacks_room);
+    }
+    found.sort_by_key(|problem| !problem.terminal);
+    found
+}
+
+/// Reads what statuses do not say.
+struct Reader<'a> {
+    connection: &'a Connection,
+    namespace: &'a str,
+}
+
+impl Reader<'_> {
+    fn api<K>(&self) -> Api<K>
+    where
+        K: kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
+    {
+        Api::namespaced(self.connection.client.clone(), self.namespace)
+    }
+
+    /// The template hash of the pods that the Deployment wants now; None where it cannot be told.
+    async fn current_hash(&self, deployment: &Deployment) -> Option<String> {
+        const REVISION: &str = "deployment.kubernetes.io/revision";
+        let revision = deployment.metadata.annotations.as_ref()?.get(REVISION)?;
+        let selector: Selector = deployment.spec.as_ref()?.selector.clone().try_into().ok()?;
+        let sets = self.api::<ReplicaSet>().list(&ListParams::default().labels_from(&selector)).await.ok()?;
+        let uid = deployment.metadata.uid.as_deref();
+        let current = sets.items.into_iter().find(|set| {
+            let mut owners = set.metadata.owner_references.iter().flatten();
+            owners.any(|owner| Some(owner.uid.as_str()) == uid)
+                && set.metadata.annotations.as_ref().and_then(|a| a.get(REVISION)) == Some(revision)
+        })?;
+        current.metadata.labels?.remove("pod-template-hash")
+    }
+
+    /// Adds what the container said before it ended.
+    async fn read_log(&self, problem: &mut Problem, pod: &str, container: String, previous: bool) {
+        let params = LogParams { container: Some(container), previous, tail_lines: Some(500), ..LogParams::default() };
+        let log = self.api::<Pod>().logs(pod, &params).await.map_err(|e| Error::from(e).message);
+        match log {
+            // The kubelet sends this as the log itself when the container is gone already.
+            Ok(log) if log.starts_with("unable to retrieve container logs") => {}
+            Ok(log) => {
+                let Some(telling) = telling(&log) else { return };
+                problem.message = format!("{}: {}", problem.message, telling.line);
+                if let Some(hint) = telling.hint {
+                    problem.hint = hint.into();
+                }
+                if telling.lasting {
+                    problem.terminal = true;
+                }
+            }
+            Err(cause) => problem.message = format!("{} (its log could not be read: {cause})", problem.message),
+        }
+    }
+
+    /// Looks whether a node is on its way, and whether the pod's claims have a problem of their own.
+    async fn read_scheduling(&self, problem: &mut Problem, pod: &Pod) -> Option<Problem> {
+        match self.events(pod.metadata.uid.as_deref()).await {
+            // Reasons of the cluster autoscaler and of Karpenter.
+            Ok(events) => {
+                let coming = |event: &&Event| matches!(event.reason.as_deref(), Some("TriggeredScaleUp" | "Nominated"));
+                if events.iter().any(|event| coming(&event)) {
+                    problem.terminal = false;
+                    problem.hint = "the cluster is adding a node for it: wait longer (--timeout)".into();
+                }
+            }
+            Err(cause) => problem.message = format!("{} (its events could not be read: {cause})", problem.message),
+        }
+        if !problem.message.contains("PersistentVolumeClaim") {
+            return None;
+        }
+        let volumes = pod.spec.as_ref()?.volumes.iter().flatten();
+        for claim in volumes.filter_map(|volume| volume.persistent_volume_claim.as_ref()) {
+            if let Ok(claim) = self.api::<PersistentVolumeClaim>().get(&claim.claim_name).await
+                && let Some(found) = self.read_claim(&claim).await
+            {
+                return Some(found);
+            }
+        }
+        None
+    }
+
+    async fn read_claim(&self, claim: &PersistentVolumeClaim) -> Option<Problem> {
+        let name = claim.metadata.name.as_deref().unwrap_or_default();
+        if claim.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Bound") {
+            return None;
+        }
+        let events = self.events(claim.metadata.uid.as_deref()).await.unwrap_or_default();
+        let event = events
+            .iter()
+            .rev()
+            .find(|event| matches!(event.reason.as_deref(), Some("ProvisioningFailed" | "FailedBinding")))?;
+        let message = event.message.clone().unwrap_or_default();
+        let reason = event.reason.as_deref().unwrap_or_default();
+        let mut problem = Problem::new(format!("persistentvolumeclaim/{name}"), reason, shorten(&message));
+        // Nobody will make a volume without a storage class, or of one that does not exist; a provisioner tries again.
+        problem.terminal = reason == "FailedBinding" || message.contains("not found");
+        problem.grace = Duration::from_secs(5);
+        problem.hint = if problem.terminal {
+            "set storageClassName to a class of this cluster: kubectl get storageclass".into()
+        } else {
+            "see what its provisioner says: kubectl describe pvc".into()
+        };
+        Some(problem)
+    }
+
+    /// Says what the pod's newest warning says; false where there is none.
+    async fn read_events(&self, problem: &mut Problem, pod: &Pod) -> bool {
+        let Ok(events) = self.events(pod.metadata.uid.as_deref()).await else { return false };
+        let Some(event) = events.iter().rev().find(|event| event.type_.as_deref() == Some("Warning")) else {
+            return false;
+        };
+        let message = event.message.as_deref().unwrap_or_default();
+        let reason = event.reason.clone().unwrap_or_default();
+        // A volume that another node still holds comes free by itself; a ConfigMap that is not there does not appear.
+        problem.terminal = reason == "FailedMount" && message.contains("not found");
+        problem.grace = Duration::from_secs(5);
+        problem.hint = match reason.as_str() {
+            "FailedMount" if problem.terminal => "create what the message names, or correct the pod's volumes",
+            "FailedMount" | "FailedAttachVolume" => "the volume is not there yet: kubectl describe pod, kubectl get pv",
+            "FailedCreatePodSandBox" => "the node cannot set up the pod's network: see the node and its CNI plugin",
+            _ => "",
+        }
+        .into();
+        (problem.reason, problem.message) = (reason, shorten(message));
+        true
+    }
+
+    /// The events of an object, oldest first.
+    async fn events(&self, uid: Option<&str>) -> Result<Vec<Event>, String> {
+        let params = ListParams::default().fields(&format!("involvedObject.uid={}", uid.unwrap_or_default()));
+        let mut events = self.api::<Event>().list(&params).await.map_err(|e| Error::from(e).message)?.items;
+        events.sort_by_key(|event| {
+            let last = event.last_timestamp.as_ref().map(|time| time.0);
+            last.or(event.event_time.as_ref().map(|time| time.0)).or(event
+                .metadata
+                .creation_timestamp
+                .as_ref()
+                .map(|t| t.0))
+        });
+        Ok(events)
+    }
+}

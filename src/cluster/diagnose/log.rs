@@ -1,0 +1,222 @@
+//! The line of a container's log that says why its process ended.
+
+/// A cause that is known by a phrase in the log.
+#[derive(Debug)]
+struct Known {
+    /// Stands in the line, as it is.
+    phrase: &'static str,
+    /// What to do about it.
+    hint: &'static str,
+    /// Starting the process anew, with everything else as it is, ends the same way.
+    lasting: bool,
+}
+
+/// In the order in which they are looked for: what explains more comes first.
+const KNOWN: [Known; 8] = [
+    // SessionDispatcherLeaderProcess, when the HA ConfigMap points to a file that is gone.
+    Known {
+        phrase: "Could not recover job with job id",
+        hint: "the HA ConfigMaps point to files that are not in high-availability.storageDir: is the storage shared by \
+               all JobManagers, and the one that was used before? To give these jobs up: kubectl flink clean-ha",
+        lasting: true,
+    },
+    Known {
+        phrase: "is forbidden: User \"system:serviceaccount:",
+        hint: "give the pod a service account whose Role, in the namespace that the message names, allows get, list, \
+               watch, create, update, patch and delete on configmaps; if that namespace is not the pod's, set \
+               kubernetes.namespace in Flink's configuration",
+        lasting: true,
+    },
+    // FileSystem.getUnguardedFileSystem, UnsupportedFileSystemSchemeException.
+    Known {
+        phrase: "Could not find a file system implementation for scheme",
+        hint: "the file system's plugin is not enabled: for s3:// set the environment variable \
+               ENABLE_BUILT_IN_PLUGINS=flink-s3-fs-presto-VERSION.jar with the image's own Flink version",
+        lasting: true,
+    },
+    // docker-entrypoint.sh: "Plugin %s does not exist. Exiting."
+    Known {
+        phrase: "does not exist. Exiting",
+        hint: "ENABLE_BUILT_IN_PLUGINS names a file that is not in the image's /opt/flink/opt: its version has to be \
+               the image's",
+        lasting: true,
+    },
+    // ProcessMemoryUtils: "JobManager memory configuration failed: ...", "TaskManager memory configuration failed: ...".
+    Known {
+        phrase: "memory configuration failed",
+        hint: "the sizes in Flink's configuration do not fit together: raise the process size, or lower its parts \
+               (taskmanager.memory.managed.size, jobmanager.memory.jvm-overhead.min, ...)",
+        lasting: true,
+    },
+    Known {
+        phrase: "Permission denied",
+        hint: "Flink runs as user 9999: set fsGroup: 9999 in the pod's securityContext, or make the directory writable",
+        lasting: true,
+    },
+    Known {
+        phrase: "Read-only file system",
+        hint: "the process writes to a path that is mounted read-only, or the container has readOnlyRootFilesystem",
+        lasting: true,
+    },
+    Known {
+        phrase: "java.lang.OutOfMemoryError",
+        hint: "the process needs more of the kind of memory that the message names",
+        lasting: false,
+    },
+];
+
+/// What a log says about the end of its process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Telling {
+    /// One line, without time stamps and packages of class names.
+    pub line: String,
+    /// What to do, where the cause is a known one.
+    pub hint: Option<&'static str>,
+    /// The next start will end the same way.
+    pub lasting: bool,
+}
+
+/// Picks the most telling line: one with a known cause, else the last `Caused by:`, else the last error, else the last
+/// line. None for a log without lines.
+pub(super) fn telling(log: &str) -> Option<Telling> {
+    let lines: Vec<&str> = log.lines().filter(|line| !is_noise(line)).collect();
+    let root = lines.iter().rposition(|line| line.starts_with("Caused by:"));
+    for known in &KNOWN {
+        let Some(at) = lines.iter().rposition(|line| line.contains(known.phrase)) else { continue };
+        let mut line = clean(lines[at]);
+        // The bottom of the same stack trace says which file, which host.
+        if let Some(cause) = root.filter(|root| *root > at).map(|root| clean(lines[root]))
+            && !line.contains(&cause)
+        {
+            line = shorten(&format!("{line} ({cause})"));
+        }
+        return Some(Telling { line, hint: Some(known.hint), lasting: known.lasting });
+    }
+    let at = root
+        .or_else(|| lines.iter().rposition(|line| is_error(line)))
+        .or_else(|| lines.iter().rposition(|line| line.contains("Exception")))
+        .or_else(|| lines.len().checked_sub(1))?;
+    Some(Telling { line: clean(lines[at]), hint: None, lasting: false })
+}
+
+/// Stack frames, blank lines, and what the JVM says at every end.
+fn is_noise(line: &str) -> bool {
+    let text = line.trim();
+    text.is_empty()
+        || text.starts_with("at ")
+        || (text.starts_with("... ") && text.ends_with(" more"))
+        || text.starts_with("WARNING: ")
+        || text.starts_with("Picked up JAVA_TOOL_OPTIONS")
+}
+
+fn is_error(line: &str) -> bool {
+    line.contains(" ERROR ")
+        || line.starts_with("ERROR")
+        || line.contains("Exception in thread")
+        || line.contains("FATAL")
+}
+
+/// Takes off what is before the message: time, level and logger, `Caused by:`, and the packages of class names.
+fn clean(line: &str) -> String {
+    let mut text = line.trim();
+    if is_log_line(text) {
+        text = text.split_once(" - ").map_or(text, |(_, message)| message);
+    }
+    text = text.strip_prefix("Caused by: ").unwrap_or(text);
+    if let Some((_, rest)) = text.strip_prefix("Exception in thread ").and_then(|rest| rest.split_once("\" ")) {
+        text = rest;
+    }
+    // `a.b.OuterException: a.b.InnerException: message`: the inner one is enough, without its package.
+    let mut class = None;
+    while let Some((head, rest)) = text.split_once(": ")
+        && let Some(name) = class_name(head)
+    {
+        (class, text) = (Some(name), rest);
+    }
+    shorten(&match class {
+        Some(class) => format!("{class}: {}", text.trim()),
+        None => text.trim().to_owned(),
+    })
+}
+
+/// `12:24:18,178 INFO  logger [] - message`, with or without a date.
+fn is_log_line(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_digit()) && text.contains(" - ")
+}
+
+/// The last part of a qualified Java class name.
+fn class_name(text: &str) -> Option<&str> {
+    let name = text.rsplit_once('.')?.1;
+    let qualified = text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'$'));
+    (qualified && name.starts_with(|c: char| c.is_ascii_uppercase())).then_some(name)
+}
+
+/// A message of a few terminal lines at most.
+pub(super) fn shorten(text: &str) -> String {
+    const MOST: usize = 400;
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn job_that_cannot_be_recovered() {
+        let log = "\
+12:24:18,178 INFO  org.apache.flink.runtime.entrypoint.ClusterEntrypoint        [] -  JVM Options:
+12:24:31,900 ERROR org.apache.flink.runtime.entrypoint.ClusterEntrypoint        [] - Fatal error occurred in the cluster entrypoint.
+java.util.concurrent.CompletionException: org.apache.flink.util.FlinkRuntimeException: Could not recover job with job id 76.
+\tat java.base/java.lang.Thread.run(Thread.java:840) [?:?]
+Caused by: org.apache.flink.util.FlinkRuntimeException: Could not recover job with job id 76.
+\t... 4 more
+Caused by: org.apache.flink.util.FlinkException: Could not retrieve submitted JobGraph from state handle under jobGraph-76.
+Caused by: java.io.FileNotFoundException: /tmp/flink-ha/default/submittedJobGraph76 (No such file or directory)
+\tat java.base/java.io.FileInputStream.open0(Native Method) ~[?:?]
+WARNING: System::setSecurityManager will be removed in a future release
+12:24:32,011 INFO  org.apache.flink.runtime.blob.BlobServer                     [] - Stopped BLOB server at 0.0.0.0:6124
+";
+        let telling = telling(log).unwrap();
+        assert_eq!(
+            telling.line,
+            "FlinkRuntimeException: Could not recover job with job id 76. (FileNotFoundException: \
+             /tmp/flink-ha/default/submittedJobGraph76 (No such file or directory))"
+        );
+        assert!(telling.lasting && telling.hint.unwrap().contains("clean-ha"));
+    }
+
+    #[test]
+    fn memory_that_does_not_fit() {
+        let log = "\
+[ERROR] Could not get JVM parameters and dynamic configurations properly.
+Exception in thread \"main\" org.apache.flink.configuration.IllegalConfigurationException: TaskManager memory configuration failed: Sum of x (1 bytes) exceed y (2 bytes).
+\tat org.apache.flink.runtime.util.bash.BashJavaUtils.main(BashJavaUtils.java:56)
+Caused by: org.apache.flink.configuration.IllegalConfigurationException: Sum of x (1 bytes) exceed y (2 bytes).
+[ERROR] The execution result is empty.
+";
+        let telling = telling(log).unwrap();
+        assert!(
+            telling.line.starts_with("IllegalConfigurationException: TaskManager memory configuration failed: Sum")
+        );
+        assert!(telling.hint.unwrap().contains("process size"));
+    }
+
+    #[test]
+    fn causes_before_errors_before_last_lines() {
+        let line = |log: &str| telling(log).map(|telling| telling.line);
+        let both = "Caused by: a.b.C: deep\n2026-11-20 22:31:21,942 ERROR a.b.X [] - shut down - hard\nbye";
+        assert_eq!(line(both).as_deref(), Some("C: deep"));
+        let error = "2026-11-20 22:31:21,942 ERROR a.b.X [] - shut down - hard\nbye";
+        assert_eq!(line(error).as_deref(), Some("shut down - hard"));
+        assert_eq!(line("one\n\nbash: /nope: not found\n").as_deref(), Some("bash: /nope: not found"));
+        assert_eq!(line("\n\tat a.b(C.java)\n"), None);
+    }
+
+    #[test]
+    fn a_line_of_any_length_is_cut_between_characters() {
+        assert!(clean(&"ä".repeat(1000)).ends_with("ä…"));
+    }
+}

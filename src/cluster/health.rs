@@ -1,0 +1,167 @@
+//! What is wrong with a cluster, judged from what was learnt of it. No I/O.
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
+
+use super::discover::{FlinkCluster, ha_storage};
+use super::status::{Fault, HaData, NoRest, RestData, age, leader_pod};
+use super::workload::{Workload, is_alive, is_ready};
+use crate::flink::ha::cluster_config_map;
+use crate::flink::storage::Storage;
+use crate::output::age::short;
+
+/// What is wrong, what may become so, and what is not known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Verdict {
+    /// What is wrong, the causes before their consequences.
+    pub(super) problems: Vec<Fault>,
+    /// What is worth knowing and no fault of the moment.
+    pub(super) notes: Vec<String>,
+    /// What could not be checked, and why.
+    pub(super) not_checked: Vec<String>,
+}
+
+impl Verdict {
+    fn fault(&mut self, message: impl Into<String>) {
+        self.problems.push(message.into().into());
+    }
+}
+
+/// Judges a cluster; `causes` is what is known already of why pods are missing.
+pub(super) fn judge(
+    cluster: &FlinkCluster,
+    causes: Vec<Fault>,
+    ha: &Result<Option<HaData>, String>,
+    rest: &Result<RestData, NoRest>,
+    now: Timestamp,
+) -> Verdict {
+    let mut verdict = Verdict { problems: causes, ..Verdict::default() };
+    if let Some(why) = &cluster.configuration_unknown {
+        verdict.not_checked.push(format!("configuration: {why}"));
+    }
+    storage(cluster, &mut verdict);
+    if cluster.jobmanager.finished {
+        verdict.notes.push("the application has ended".to_owned());
+        return verdict;
+    }
+    pods(cluster, &mut verdict);
+    match ha {
+        Ok(Some(ha)) => leader(cluster, ha, rest.is_ok(), now, &mut verdict),
+        Ok(None) => {}
+        Err(why) => verdict.not_checked.push(format!("leader and high-availability data: {why}")),
+    }
+    match rest {
+        Ok(rest) => flink(cluster, rest, &mut verdict),
+        Err(why) => {
+            let unknown = "registered TaskManagers, slots and jobs";
+            match why {
+                NoRest::NoPod => verdict.not_checked.push(format!("{unknown}: no JobManager runs")),
+                NoRest::Problem(problem) => {
+                    verdict.fault(problem.clone());
+                    verdict.not_checked.push(format!("{unknown}: the JobManager does not answer"));
+                }
+                NoRest::NotChecked(why) => verdict.not_checked.push(format!("{unknown}: {why}")),
+            }
+        }
+    }
+    verdict
+}
+
+fn storage(cluster: &FlinkCluster, verdict: &mut Verdict) {
+    if ha_storage(cluster) == Storage::PodLocal {
+        verdict.notes.push(
+            "high-availability.storageDir is local to the pod: jobs cannot be recovered once the JobManager's pod is \
+             gone, and the next one fails at them"
+                .to_owned(),
+        );
+    }
+    if cluster.has_kubernetes_ha() && cluster.ha_namespace() != cluster.namespace {
+        let namespace = cluster.ha_namespace();
+        let set = cluster.configuration.get("kubernetes.namespace").map_or("is not set", |_| "says so");
+        verdict.notes.push(format!("Flink keeps its ConfigMaps in namespace {namespace}: kubernetes.namespace {set}"));
+    }
+}
+
+/// What Kubernetes says of the pods.
+fn pods(cluster: &FlinkCluster, verdict: &mut Verdict) {
+    let missing = |workload: &Workload, what: &str| match workload {
+        workload if workload.replicas == 0 => Some(format!("no {what}s: {} is scaled to 0", of(workload))),
+        workload if workload.ready < workload.replicas => {
+            Some(format!("{} of {} {what}s are ready ({})", workload.ready, workload.replicas, of(workload)))
+        }
+        _ => None,
+    };
+    verdict.problems.extend(missing(&cluster.jobmanager, "JobManager").map(Fault::from));
+    let taskmanagers = cluster.taskmanagers.iter().filter_map(|workload| missing(workload, "TaskManager"));
+    verdict.problems.extend(taskmanagers.map(Fault::from));
+    if cluster.taskmanagers.is_empty() && !cluster.mode.is_native() {
+        verdict.fault("no TaskManagers: no workload of the namespace belongs to this cluster");
+    }
+}
+
+fn of(workload: &Workload) -> String {
+    format!("{}/{}", workload.kind.to_lowercase(), workload.name)
+}
+
+/// What the high-availability ConfigMaps say of the leader; `answers` says whether REST does. Without pods there is no
+/// leader to expect.
+fn leader(cluster: &FlinkCluster, ha: &HaData, answers: bool, now: Timestamp, verdict: &mut Verdict) {
+    let alive: Vec<&Pod> = cluster.jobmanager_pods.iter().filter(|pod| is_alive(pod)).collect();
+    if alive.is_empty() {
+        return;
+    }
+    if ha.map.is_none() {
+        let id = cluster.cluster_id.as_deref().unwrap_or_default();
+        let (namespace, map) = (cluster.ha_namespace(), cluster_config_map(id));
+        verdict.fault(format!("no leader: there is no ConfigMap {map} in namespace {namespace}"));
+        return;
+    }
+    let Some(record) = ha.cluster.leader.as_ref().filter(|record| record.holder.is_some()) else {
+        verdict.fault("no leader: nobody holds the lease");
+        return;
+    };
+    if !record.is_fresh(now) {
+        let (lease, renewed) = (record.lease_duration.as_secs(), record.age(now).map(short));
+        let renewed = renewed.map_or("was never renewed".to_owned(), |age| format!("was last renewed {age} ago"));
+        if !answers {
+            verdict.fault(format!("no leader: the lease of {lease}s {renewed}"));
+            return;
+        }
+        // Without a leader REST would refuse: it is the clocks, of a node and of this machine, that differ.
+        verdict
+            .notes
+            .push(format!("the leader's lease of {lease}s {renewed}, and yet it leads: do the clocks differ?"));
+    }
+    let Some(address) = &ha.cluster.rest else {
+        verdict.fault("the leader has not announced its address yet".to_owned());
+        return;
+    };
+    match leader_pod(cluster, Some(ha)) {
+        None => verdict.fault(format!("the leader's address {} is that of no living JobManager pod", address.host)),
+        Some(pod) if !is_ready(pod) => {
+            let since =
+                pod.metadata.creation_timestamp.as_ref().map(|time| short(age(time.0, now))).unwrap_or_default();
+            let name = pod.metadata.name.as_deref().unwrap_or_default();
+            verdict.fault(format!("the leader's pod {name} is not ready, {since} after it was made"));
+        }
+        Some(_) => {}
+    }
+}
+
+/// What Flink itself says.
+fn flink(cluster: &FlinkCluster, rest: &RestData, verdict: &mut Verdict) {
+    let registered = i64::from(rest.overview.taskmanagers);
+    // In native mode Flink asks for pods as it needs them: those that are there are those that should be.
+    let expected = if cluster.mode.is_native() {
+        let pods = cluster.taskmanager_pods.iter().filter(|pod| is_alive(pod)).count();
+        i64::try_from(pods).unwrap_or(i64::MAX)
+    } else {
+        cluster.taskmanagers.iter().map(|workload| i64::from(workload.replicas)).sum()
+    };
+    if registered < expected {
+        verdict.fault(format!("{registered} of {expected} TaskManagers are registered with the JobManager"));
+    }
+    for job in rest.jobs.jobs.iter().filter(|job| matches!(job.state.as_str(), "FAILING" | "RESTARTING")) {
+        verdict.fault(format!("job {} ({}) is {}", job.name, job.jid, job.state));
+    }
+}
