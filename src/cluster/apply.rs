@@ -239,14 +239,13 @@ fn without_client_side_manager(live: &DynamicObject) -> Option<Vec<Value>> {
             && entry["operation"] == "Apply"
             && entry["subresource"].as_str().unwrap_or_default().is_empty()
     });
-    match ours {
-        Some(entry) => union(&mut entry["fieldsV1"], &client_side["fieldsV1"]),
-        None => {
-            let mut entry = client_side;
-            entry["manager"] = json!(FIELD_MANAGER);
-            entry["operation"] = json!("Apply");
-            entries.push(entry);
-        }
+    if let Some(entry) = ours {
+        union(&mut entry["fieldsV1"], &client_side["fieldsV1"]);
+    } else {
+        let mut entry = client_side;
+        entry["manager"] = json!(FIELD_MANAGER);
+        entry["operation"] = json!("Apply");
+        entries.push(entry);
     }
     Some(entries)
 }
@@ -285,8 +284,6 @@ async fn upgrade_managed_fields(
 /// # Errors
 /// The server does not know the kind.
 pub async fn resource_of(connection: &Connection, object: &DynamicObject) -> Result<(ApiResource, bool)> {
-    let types = object.types.clone().unwrap_or_default();
-    let (group, version) = types.api_version.split_once('/').unwrap_or(("", &types.api_version));
     const KNOWN: [(&str, &str, &str, &str, bool); 9] = [
         ("", "v1", "Namespace", "namespaces", false),
         ("", "v1", "ServiceAccount", "serviceaccounts", true),
@@ -298,6 +295,8 @@ pub async fn resource_of(connection: &Connection, object: &DynamicObject) -> Res
         ("rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings", true),
         ("apps", "v1", "Deployment", "deployments", true),
     ];
+    let types = object.types.clone().unwrap_or_default();
+    let (group, version) = types.api_version.split_once('/').unwrap_or(("", &types.api_version));
     let api_resource = |plural: &str| ApiResource {
         group: group.to_owned(),
         version: version.to_owned(),
@@ -331,7 +330,7 @@ pub async fn resource_of(connection: &Connection, object: &DynamicObject) -> Res
 mod tests {
     use super::*;
 
-    fn object(managed_fields: Value) -> DynamicObject {
+    fn object(managed_fields: &Value) -> DynamicObject {
         serde_json::from_value(json!({
             "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "managedFields": managed_fields},
         }))
@@ -345,15 +344,15 @@ mod tests {
             "fieldsType": "FieldsV1", "fieldsV1": {"f:data": {"f:x": {}}, "f:metadata": annotations}});
         let other = json!({"manager": "else", "operation": "Update", "apiVersion": "v1", "fieldsType": "FieldsV1",
             "fieldsV1": {"f:data": {"f:y": {}}}});
-        let entries = without_client_side_manager(&object(json!([other, client_side]))).unwrap();
+        let entries = without_client_side_manager(&object(&json!([other, client_side]))).unwrap();
         assert_eq!(entries.len(), 2);
         assert_eq!((&entries[1]["manager"], &entries[1]["operation"]), (&json!("kubectl-flink"), &json!("Apply")));
 
         let ours = json!({"manager": "kubectl-flink", "operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV1",
             "fieldsV1": {"f:data": {"f:z": {}}}});
-        let entries = without_client_side_manager(&object(json!([ours, client_side]))).unwrap();
+        let entries = without_client_side_manager(&object(&json!([ours, client_side]))).unwrap();
         assert_eq!(entries[0]["fieldsV1"]["f:data"], json!({"f:z": {}, "f:x": {}}));
 
-        assert_eq!(without_client_side_manager(&object(json!([other]))), None);
+        assert_eq!(without_client_side_manager(&object(&json!([other]))), None);
     }
 }

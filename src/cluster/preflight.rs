@@ -76,7 +76,7 @@ pub async fn plan(
             Some(Ok(None)) | None => Live::Absent,
         };
     }
-    refuse(connection, &planned, denied?, namespace)?;
+    refuse(connection, &planned, &denied?, namespace)?;
     Ok(planned)
 }
 
@@ -117,7 +117,7 @@ fn granted(target: &Target) -> Vec<Right> {
 }
 
 /// Ends the command where rights are missing that it will need, before it did half of its work.
-fn refuse(connection: &Connection, planned: &[Planned], denied: Vec<Right>, namespace: &NamespaceState) -> Result<()> {
+fn refuse(connection: &Connection, planned: &[Planned], denied: &[Right], namespace: &NamespaceState) -> Result<()> {
     let lacks = |right: &Right| denied.contains(right);
     let mut missing: Vec<Right> = Vec::new();
     for (target, live) in planned.iter().flat_map(|file| &file.objects) {

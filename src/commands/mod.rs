@@ -65,7 +65,7 @@ impl Cli {
     /// What the command's errors are; their kind is the exit code.
     pub async fn run(&self, ui: &Ui) -> Result<()> {
         match &self.command {
-            Command::Up(args) => up::run(args, &self.connection, ui).await,
+            Command::Up(args) => Box::pin(up::run(args, &self.connection, ui)).await,
             Command::Status(args) => status::run(args, &self.connection, ui).await,
             Command::Render(args) => render::run(args, &self.connection, ui),
         }

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::{Output, decide};
-use crate::cluster::apply::{self, ApplyOptions, Outcome};
+use crate::cluster::apply::{self, ApplyOptions, Outcome, Target};
 use crate::cluster::facts::{Facts, NamespaceState};
 use crate::cluster::preflight::{self, Planned};
 use crate::cluster::wait::{self, Serving};
@@ -26,6 +26,7 @@ use crate::output::{Ui, diff, document};
 /// and TaskManagers run, a leader is elected, and Flink's REST API answers with every TaskManager. Options that are not
 /// given keep what the last `up` of this cluster recorded.
 #[derive(Debug, Clone, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 #[command(after_long_help = "\
 Examples:
   # A cluster named `flink` in the namespace of the context
@@ -117,6 +118,17 @@ struct ObjectReport {
     outcome: &'static str,
 }
 
+impl ObjectReport {
+    fn new(file: &Planned, target: &Target, outcome: Outcome) -> Self {
+        ObjectReport {
+            file: file.file.clone(),
+            kind: kind(&target.object).to_owned(),
+            name: name(&target.object).to_owned(),
+            outcome: outcome.word(),
+        }
+    }
+}
+
 /// Runs the command.
 ///
 /// # Errors
@@ -132,12 +144,11 @@ pub async fn run(args: &UpArgs, connection: &ConnectionArgs, ui: &Ui) -> Result<
     let connection = connection.connect().await?;
     let step = ui.step("Reading what is there");
     let facts = decide::facts(&connection, &args.name).await?;
-    let (files, profile) = match own_files {
-        Some(files) => (files, None),
-        None => {
-            let profile = decide::profile(&connection, &facts, &args.name, given, args.reset).await?;
-            (profile.files()?, Some(profile))
-        }
+    let (files, profile) = if let Some(files) = own_files {
+        (files, None)
+    } else {
+        let profile = decide::profile(&connection, &facts, &args.name, given, args.reset).await?;
+        (profile.files()?, Some(profile))
     };
     let planned = preflight::plan(&connection, files, &facts.namespace).await?;
     if let Some(profile) = &profile {
@@ -275,12 +286,7 @@ impl Up<'_> {
             } else {
                 Outcome::Unchanged
             };
-            reports.push(ObjectReport {
-                file: file.file.clone(),
-                kind: kind(&target.object).to_owned(),
-                name: name(&target.object).to_owned(),
-                outcome: outcome.word(),
-            });
+            reports.push(ObjectReport::new(file, target, outcome));
         }
         Ok(())
     }
@@ -306,19 +312,11 @@ impl Up<'_> {
                         if live.object().is_some() { Outcome::Configured } else { Outcome::Created }
                     }
                 };
-                reports.push(ObjectReport {
-                    file: file.file.clone(),
-                    kind: kind(&target.object).to_owned(),
-                    name: name(&target.object).to_owned(),
-                    outcome: outcome.word(),
-                });
-            }
-        }
-        if self.args.output.is_none() {
-            let mode = if ask_server { "server dry run" } else { "dry run" };
-            for report in &reports {
-                let object = format!("{}/{}", report.kind.to_lowercase(), report.name);
-                self.ui.data(format_args!("{object} {} ({mode})\n", report.outcome))?;
+                if self.args.output.is_none() {
+                    let mode = if checkable { "server dry run" } else { "dry run" };
+                    self.ui.data(format_args!("{} {} ({mode})\n", reference(&target.object), outcome.word()))?;
+                }
+                reports.push(ObjectReport::new(file, target, outcome));
             }
         }
         if unchecked > 0 {

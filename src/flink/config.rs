@@ -189,9 +189,9 @@ impl ConfigFile {
                         ))
                         .hint("Flink 1.19 and later read config.yaml, which can"));
                     }
-                    text.push_str(&format!("{key}: {value}"));
+                    text.extend([key, ": ", value]);
                 }
-                Line::Entry { key, value } => text.push_str(&format!("{key}: {}", yaml_scalar(value))),
+                Line::Entry { key, value } => text.extend([key, ": ", &yaml_scalar(value)]),
             }
             text.push('\n');
         }
