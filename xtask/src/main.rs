@@ -1,2 +1,42 @@
-//! Project tasks.
-fn main() {}
+//! Project tasks: `cargo xtask test`, `demo`, `bench` and `krew`. Each is one file and begins with what it does.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "these programs talk to the developer alone")]
+
+mod bench;
+mod demo;
+mod krew;
+mod process;
+mod test;
+mod testbed;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Project tasks.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask")]
+enum Task {
+    Test(test::Args),
+    Demo(demo::Args),
+    Bench(bench::Args),
+    Krew(krew::Args),
+}
+
+fn main() -> ExitCode {
+    let task = Task::parse();
+    let done = process::watch_interrupts().and_then(|()| match task {
+        Task::Test(args) => Ok(test::run(&args)),
+        Task::Demo(args) => demo::run(&args),
+        Task::Bench(args) => bench::run(&args),
+        Task::Krew(args) => krew::run(&args),
+    });
+    match done {
+        _ if process::interrupted() => ExitCode::from(130),
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
