@@ -199,7 +199,13 @@ impl Reader<'_> {
 
     /// Says what the pod's newest warning says; false where there is none.
     async fn read_events(&self, problem: &mut Problem, pod: &Pod) -> bool {
-        let Ok(events) = self.events(pod.metadata.uid.as_deref()).await else { return false };
+        let events = match self.events(pod.metadata.uid.as_deref()).await {
+            Ok(events) => events,
+            Err(cause) => {
+                problem.message = format!("{} (its events could not be read: {cause})", problem.message);
+                return true;
+            }
+        };
         let Some(event) = events.iter().rev().find(|event| event.type_.as_deref() == Some("Warning")) else {
             return false;
         };

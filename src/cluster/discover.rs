@@ -201,9 +201,9 @@ fn of_unread_controllers(workloads: &[Workload], pods: &[(Pod, Process)]) -> Vec
 }
 
 /// A namespace and the name of a ConfigMap in it.
-type MapId = (String, String);
+pub(super) type MapId = (String, String);
 /// The ConfigMaps that were asked for; an error in words where one could not be read.
-type Maps = BTreeMap<MapId, Result<ConfigMap, String>>;
+pub(super) type Maps = BTreeMap<MapId, Result<ConfigMap, String>>;
 
 async fn configuration_maps(client: &Client, workloads: &[Workload]) -> Result<Maps> {
     let wanted: BTreeSet<MapId> = (workloads.iter())
@@ -353,7 +353,7 @@ impl Member {
 }
 
 /// Puts clusters together from what was read.
-fn assemble(workloads: Vec<Workload>, pods: &[(Pod, Process)], maps: &Maps) -> Vec<FlinkCluster> {
+pub(super) fn assemble(workloads: Vec<Workload>, pods: &[(Pod, Process)], maps: &Maps) -> Vec<FlinkCluster> {
     let members = workloads.into_iter().map(|workload| Member::new(workload, maps));
     let (jobmanagers, others): (Vec<_>, Vec<_>) =
         members.partition(|member| matches!(member.workload.process.role, Role::JobManager(_)));
@@ -392,12 +392,14 @@ fn cluster(member: Member, taskmanagers: Vec<Workload>, pods: &[(Pod, Process)])
         }
         Role::JobManager(_) | Role::HistoryServer => false,
     };
+    // In native mode the Deployment owns the TaskManagers' pods too.
+    let leads = |pod: &Pod, process: &Process| matches!(process.role, Role::JobManager(_)) && workload.owns(pod);
     Some(FlinkCluster {
         namespace: workload.namespace().to_owned(),
         name: name.to_owned(),
         mode,
         made_by: made_by.unwrap_or_else(|| if mode.is_native() { mode.to_string() } else { "manifests".to_owned() }),
-        jobmanager_pods: pods.iter().filter(|(pod, _)| workload.owns(pod)).map(|(pod, _)| pod.clone()).collect(),
+        jobmanager_pods: pods.iter().filter(|(pod, process)| leads(pod, process)).map(|(pod, _)| pod.clone()).collect(),
         taskmanager_pods: pods
             .iter()
             .filter(|(pod, process)| is_ours(pod, process))

@@ -209,7 +209,14 @@ impl FlinkRest {
         if answer.is_err() {
             forward.sender = None;
         }
-        answer.map_err(|cause| RestError::NoAnswer(format!("pod {} gave no answer: {cause}", self.pod)))
+        answer.map_err(|cause| {
+            let (pod, port) = (&self.pod, self.port);
+            // The kubelet wraps these two words into its sandbox's ids and paths.
+            if cause.contains("connection refused") {
+                return RestError::NoAnswer(format!("pod {pod} does not listen on port {port} (connection refused)"));
+            }
+            RestError::NoAnswer(format!("pod {pod} gave no answer: {cause}"))
+        })
     }
 
     /// Opens a port-forward with one HTTP connection over it.

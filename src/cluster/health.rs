@@ -57,7 +57,10 @@ pub(super) fn judge(
             match why {
                 NoRest::NoPod => verdict.not_checked.push(format!("{unknown}: no JobManager runs")),
                 NoRest::Problem(problem) => {
-                    verdict.fault(problem.clone());
+                    // Without a leader nobody can answer, and that has been said.
+                    if !verdict.problems.iter().any(|fault| fault.message.starts_with("no leader")) {
+                        verdict.fault(problem.as_str());
+                    }
                     verdict.not_checked.push(format!("{unknown}: the JobManager does not answer"));
                 }
                 NoRest::NotChecked(why) => verdict.not_checked.push(format!("{unknown}: {why}")),
@@ -163,5 +166,137 @@ fn flink(cluster: &FlinkCluster, rest: &RestData, verdict: &mut Verdict) {
     }
     for job in rest.jobs.jobs.iter().filter(|job| matches!(job.state.as_str(), "FAILING" | "RESTARTING")) {
         verdict.fault(format!("job {} ({}) is {}", job.name, job.jid, job.state));
+    }
+    // It is over, and nobody need do anything for the cluster; its owner will want to know.
+    for job in rest.jobs.jobs.iter().filter(|job| job.state == "FAILED") {
+        verdict.notes.push(format!("job {} ({}) has FAILED", job.name, job.jid));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::discover::assemble;
+    use crate::cluster::workload::Workload;
+    use crate::flink::ha::{ClusterMap, LeaderRecord, RestAddress};
+    use crate::flink::rest::{JobsOverview, Overview};
+    use crate::flink::role::Process;
+    use serde_json::{Value, json};
+
+    fn cluster(options: &[&str], ready: i32) -> FlinkCluster {
+        let workload = |name: &str, args: Vec<&str>, ready: i32| {
+            let deployment = json!({
+                "metadata": {"namespace": "n", "name": name},
+                "spec": {"selector": {}, "template": {"spec": {"containers": [{"name": "flink", "args": args}]}}},
+                "status": {"readyReplicas": ready}
+            });
+            Workload::of_deployment(serde_json::from_value(deployment).unwrap()).unwrap()
+        };
+        let pod = json!({
+            "metadata": {"namespace": "n", "name": "jm-1-a", "uid": "a", "labels": {"pod-template-hash": "1"}, "ownerReferences": [
+                {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "jm-1", "uid": "u", "controller": true}
+            ]},
+            "spec": {"containers": [{"name": "flink", "args": ["jobmanager"]}]},
+            "status": {"phase": "Running", "podIP": "10.0.0.1", "conditions": [{"type": "Ready", "status": "True"}]}
+        });
+        let pod: Pod = serde_json::from_value(pod).unwrap();
+        let process = Process::of(pod.spec.as_ref().unwrap()).unwrap();
+        let with = |role| [&[role], options].concat();
+        let workloads = vec![workload("jm", with("jobmanager"), ready), workload("tm", with("taskmanager"), 1)];
+        assemble(workloads, &[(pod, process)], &std::collections::BTreeMap::new()).remove(0)
+    }
+
+    fn ha(host: &str, renewed: &str) -> HaData {
+        let record = json!({"holderIdentity": "h", "leaseDuration": 15.0, "renewTime": renewed}).to_string();
+        let leader = LeaderRecord::parse(&record);
+        let rest = Some(RestAddress { host: host.to_owned(), port: 8081, tls: false });
+        let cluster = ClusterMap { leader, rest, jobs: Vec::new() };
+        HaData { map: Some("x-cluster-config-map".to_owned()), cluster, ..HaData::default() }
+    }
+
+    fn rest(taskmanagers: u32, jobs: &Value) -> RestData {
+        let overview = json!({
+            "taskmanagers": taskmanagers, "slots-total": 1, "slots-available": 1, "jobs-running": 0, "jobs-finished": 0,
+            "jobs-cancelled": 0, "jobs-failed": 0, "flink-version": "1.20.5"
+        });
+        let overview: Overview = serde_json::from_value(overview).unwrap();
+        let jobs: JobsOverview = serde_json::from_value(json!({ "jobs": jobs })).unwrap();
+        RestData { overview, jobs, checkpoints: Vec::new() }
+    }
+
+    const HA: &[&str] = &[
+        "-Dhigh-availability.type=kubernetes",
+        "-Dhigh-availability.storageDir=s3://b/ha",
+        "-Dkubernetes.cluster-id=x",
+        "-Dkubernetes.namespace=n",
+        "-Djobmanager.rpc.address=jm",
+    ];
+    const PLAIN: &[&str] = &["-Djobmanager.rpc.address=jm"];
+    const NOW: &str = "2026-01-01T00:00:20Z";
+
+    fn judged(cluster: &FlinkCluster, ha: &Result<Option<HaData>, String>, rest: &Result<RestData, NoRest>) -> Verdict {
+        judge(cluster, Vec::new(), ha, rest, NOW.parse().unwrap())
+    }
+
+    fn problems(verdict: &Verdict) -> Vec<&str> {
+        verdict.problems.iter().map(|fault| fault.message.as_str()).collect()
+    }
+
+    #[test]
+    fn a_healthy_cluster() {
+        let fresh = Ok(Some(ha("10.0.0.1", "2026-01-01T00:00:10Z")));
+        assert_eq!(judged(&cluster(HA, 1), &fresh, &Ok(rest(1, &json!([])))), Verdict::default());
+        assert_eq!(judged(&cluster(PLAIN, 1), &Ok(None), &Ok(rest(1, &json!([])))), Verdict::default());
+    }
+
+    #[test]
+    fn faults_of_the_leader() {
+        let election = || Err(NoRest::Problem("the JobManager waits for a leader to be elected".to_owned()));
+        let stale = Ok(Some(ha("10.0.0.1", "2026-01-01T00:00:00Z")));
+        assert_eq!(
+            problems(&judged(&cluster(HA, 1), &stale, &election())),
+            ["no leader: the lease of 15s was last renewed 20s ago"]
+        );
+        // It answers all the same: the clocks differ.
+        let verdict = judged(&cluster(HA, 1), &stale, &Ok(rest(1, &json!([]))));
+        assert_eq!((problems(&verdict), verdict.notes.len()), (vec![], 1));
+        let elsewhere = Ok(Some(ha("10.0.0.9", "2026-01-01T00:00:10Z")));
+        assert_eq!(
+            problems(&judged(&cluster(HA, 1), &elsewhere, &Ok(rest(1, &json!([]))))),
+            ["the leader's address 10.0.0.9 is that of no living JobManager pod"]
+        );
+        let verdict = judged(&cluster(HA, 1), &Ok(Some(HaData::default())), &election());
+        assert_eq!(problems(&verdict), ["no leader: there is no ConfigMap x-cluster-config-map in namespace n"]);
+        let verdict = judged(&cluster(HA, 1), &Err("forbidden".to_owned()), &Ok(rest(1, &json!([]))));
+        assert_eq!(verdict.not_checked, ["leader and high-availability data: forbidden"]);
+    }
+
+    #[test]
+    fn faults_that_flink_tells() {
+        let job = |name: &str, state: &str| json!({"jid": "1", "name": name, "state": state, "start-time": 1, "end-time": -1, "duration": 1});
+        let rest = rest(0, &json!([job("a", "RUNNING"), job("b", "RESTARTING"), job("c", "FAILED")]));
+        let verdict = judged(&cluster(PLAIN, 1), &Ok(None), &Ok(rest));
+        let expected = ["0 of 1 TaskManagers are registered with the JobManager", "job b (1) is RESTARTING"];
+        assert_eq!(problems(&verdict), expected);
+        assert_eq!(verdict.notes, ["job c (1) has FAILED"]);
+    }
+
+    #[test]
+    fn causes_come_before_what_follows_from_them() {
+        let causes = vec![Fault { message: "pod/jm-1-a: CrashLoopBackOff".to_owned(), hint: None }];
+        let verdict = judge(&cluster(PLAIN, 0), causes, &Ok(None), &Err(NoRest::NoPod), NOW.parse().unwrap());
+        let expected = ["pod/jm-1-a: CrashLoopBackOff", "0 of 1 JobManagers are ready (deployment/jm)"];
+        assert_eq!(problems(&verdict), expected);
+        assert_eq!(verdict.not_checked, ["registered TaskManagers, slots and jobs: no JobManager runs"]);
+    }
+
+    #[test]
+    fn what_may_become_a_fault_is_a_note() {
+        let mut options = HA.to_vec();
+        (options[1], options[3]) = ("-Dhigh-availability.storageDir=file:///tmp/ha", "-Dx=y");
+        let verdict =
+            judged(&cluster(&options, 1), &Ok(Some(ha("10.0.0.1", "2026-01-01T00:00:10Z"))), &Ok(rest(1, &json!([]))));
+        assert_eq!((verdict.problems.len(), verdict.notes.len()), (0, 2));
+        assert!(verdict.notes[1].ends_with("namespace default: kubernetes.namespace is not set"));
     }
 }

@@ -1,5 +1,7 @@
 //! What a Flink cluster is doing, from its pods, its high-availability ConfigMaps and its REST API.
 
+mod model;
+
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -8,14 +10,16 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::Api;
 use kube::api::ListParams;
-use serde::Serialize;
 
+pub use self::model::{
+    ClusterStatus, Fault, HighAvailability, JobStatus, LastCheckpoint, Leader, Slots, TaskManagers, WorkloadStatus,
+};
 use super::Connection;
-use super::diagnose::{Problem, problems};
+use super::diagnose::problems;
 use super::discover::{FlinkCluster, ha_storage};
 use super::flink_rest::{FlinkRest, RestError};
 use super::health::{self, Verdict};
-use super::workload::{Workload, is_alive, is_ready};
+use super::workload::{is_alive, is_ready};
 use crate::error::Error;
 use crate::flink::ha::{self, ClusterMap, MapKind};
 use crate::flink::rest::{Checkpoints, JobsOverview, Overview};
@@ -24,184 +28,13 @@ use crate::flink::storage::Storage;
 /// The details of so many jobs are asked for, one after the other on one connection.
 const DETAILED_JOBS: usize = 20;
 
-/// A cluster's state. What could not be learnt is none, and [`ClusterStatus::not_checked`] says why.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ClusterStatus {
-    /// Its namespace.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-    /// `kubernetes.cluster-id`, if it has one.
-    pub cluster_id: Option<String>,
-    /// How it is run.
-    pub mode: String,
-    /// Who made it.
-    pub made_by: String,
-    /// The version that the JobManager says, else that of its image's tag.
-    pub flink_version: Option<String>,
-    /// The JobManager's image.
-    pub image: String,
-    /// When its JobManager's workload was made.
-    pub created: Option<Timestamp>,
-    /// What makes the JobManager's pods.
-    pub job_manager: WorkloadStatus,
-    /// What makes the TaskManagers' pods; empty in native mode.
-    pub task_manager_workloads: Vec<WorkloadStatus>,
-    /// Who leads.
-    pub leader: Option<Leader>,
-    /// Whether there is no leader where none is named; otherwise it is not known.
-    pub leader_known: bool,
-    /// JobManager pods that would take over.
-    pub standbys: Vec<String>,
-    /// The TaskManagers.
-    pub task_managers: TaskManagers,
-    /// The slots.
-    pub slots: Option<Slots>,
-    /// The jobs, the newest first.
-    pub jobs: Option<Vec<JobStatus>>,
-    /// How often containers of its pods have been restarted.
-    pub restarts: i32,
-    /// What outlives a JobManager.
-    pub high_availability: HighAvailability,
-    /// It was there for one application, which has ended.
-    pub finished: bool,
-    /// Nothing is wrong, as far as could be checked.
-    pub healthy: bool,
-    /// What is wrong, the causes before their consequences.
-    pub problems: Vec<Fault>,
-    /// What is not wrong now and may become so.
-    pub notes: Vec<String>,
-    /// What could not be checked, and why.
-    pub not_checked: Vec<String>,
-}
-
-/// Something that is wrong.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Fault {
-    /// What.
-    pub message: String,
-    /// What to do about it, where more is known than the message says.
-    pub hint: Option<String>,
-}
-
-impl From<String> for Fault {
-    fn from(message: String) -> Self {
-        Fault { message, hint: None }
-    }
-}
-
-impl From<Problem> for Fault {
-    fn from(problem: Problem) -> Self {
-        Fault { message: problem.to_string(), hint: Some(problem.hint).filter(|hint| !hint.is_empty()) }
-    }
-}
-
-/// A workload's pods.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct WorkloadStatus {
-    /// Its kind, as in a manifest.
-    pub kind: String,
-    /// Its name.
-    pub name: String,
-    /// How many of its pods are ready.
-    pub ready: i32,
-    /// How many there should be.
-    pub replicas: i32,
-}
-
-impl From<&Workload> for WorkloadStatus {
-    fn from(workload: &Workload) -> Self {
-        let Workload { kind, name, ready, replicas, .. } = workload;
-        WorkloadStatus { kind: kind.clone(), name: name.clone(), ready: *ready, replicas: *replicas }
-    }
-}
-
-/// The JobManager that leads.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Leader {
-    /// Its pod.
-    pub pod: String,
-    /// The pod's node.
-    pub node: Option<String>,
-    /// When it renewed its lease; none without high availability.
-    pub lease_renewed: Option<Timestamp>,
-    /// How often the leader has changed; none without high availability.
-    pub transitions: Option<u64>,
-}
-
-/// The TaskManagers.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct TaskManagers {
-    /// How many the JobManager knows.
-    pub registered: Option<u32>,
-    /// How many there should be; in native mode the JobManager decides that as jobs come and go.
-    pub expected: Option<i32>,
-    /// How many pods are ready.
-    pub ready: usize,
-}
-
-/// Task slots.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Slots {
-    /// Not used by a job.
-    pub free: u32,
-    /// All.
-    pub total: u32,
-}
-
-/// A job.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct JobStatus {
-    /// Its id.
-    pub id: String,
-    /// Its name.
-    pub name: String,
-    /// Its state, in Flink's words.
-    pub state: String,
-    /// For how long it has run.
-    pub duration_ms: i64,
-    /// Its last completed checkpoint.
-    pub last_checkpoint: Option<LastCheckpoint>,
-}
-
-/// A completed checkpoint.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct LastCheckpoint {
-    /// Its number.
-    pub id: u64,
-    /// When it was complete, where the JobManager could be asked.
-    pub completed: Option<Timestamp>,
-    /// Where it lies, likewise.
-    pub path: Option<String>,
-}
-
-/// What outlives a JobManager, and where.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct HighAvailability {
-    /// `kubernetes`, `zookeeper`, `none`; none where the configuration is not known.
-    #[serde(rename = "type")]
-    pub kind: Option<String>,
-    /// `high-availability.storageDir`.
-    pub storage_dir: Option<String>,
-    /// What is behind it, in words.
-    pub storage: String,
-    /// The namespace and name of the ConfigMap that holds the leader, where there is one.
-    pub config_map: Option<String>,
-    /// The jobs that a new leader would recover.
-    pub jobs: Option<Vec<String>>,
-}
-
 /// What the high-availability ConfigMaps say.
 #[derive(Debug, Clone, Default)]
 pub(super) struct HaData {
     pub(super) map: Option<String>,
     pub(super) cluster: ClusterMap,
     /// Checkpoint numbers by job.
-    checkpoints: Vec<(String, u64)>,
+    pub(super) checkpoints: Vec<(String, u64)>,
 }
 
 /// What the REST API says.
@@ -209,7 +42,7 @@ pub(super) struct HaData {
 pub(super) struct RestData {
     pub(super) overview: Overview,
     pub(super) jobs: JobsOverview,
-    checkpoints: Vec<(String, LastCheckpoint)>,
+    pub(super) checkpoints: Vec<(String, LastCheckpoint)>,
 }
 
 /// Why the REST API said nothing.
@@ -307,13 +140,20 @@ async fn read_rest(
     let ask = async {
         for pod in pods {
             let name = pod.metadata.name.as_deref().unwrap_or_default();
-            outcome = ask_pod(connection, &cluster.namespace, name, port, details).await.map_err(|error| match error {
-                RestError::Election => NoRest::Problem("the JobManager waits for a leader to be elected".to_owned()),
-                RestError::NoAnswer(_) | RestError::Flink { .. } => {
-                    NoRest::Problem(format!("REST is not reachable: {error}"))
-                }
-                other => NoRest::NotChecked(in_full(other.into())),
-            });
+            let answer =
+                ask_pod(connection, &cluster.namespace, name, port, details).await.map_err(|error| match error {
+                    RestError::Election => {
+                        NoRest::Problem("the JobManager waits for a leader to be elected".to_owned())
+                    }
+                    RestError::NoAnswer(_) | RestError::Flink { .. } => {
+                        NoRest::Problem(format!("REST is not reachable: {error}"))
+                    }
+                    other => NoRest::NotChecked(in_full(other.into())),
+                });
+            // The first was the likeliest to answer: why it did not is what matters.
+            if answer.is_ok() || matches!(outcome, Err(NoRest::NoPod)) {
+                outcome = answer;
+            }
             if outcome.is_ok() {
                 break;
             }
@@ -345,7 +185,9 @@ async fn ask_pod(
             rest.request(http::Method::GET, &format!("/jobs/{}/checkpoints", job.jid), None).await;
         if let Some(last) = answer.ok().and_then(|checkpoints| checkpoints.latest.completed) {
             let completed = Timestamp::from_millisecond(last.latest_ack_timestamp).ok();
-            checkpoints.push((job.jid.clone(), LastCheckpoint { id: last.id, completed, path: last.external_path }));
+            // In angle brackets Flink says that it is nowhere but in its memory.
+            let path = last.external_path.filter(|path| !path.starts_with('<'));
+            checkpoints.push((job.jid.clone(), LastCheckpoint { id: last.id, completed, path }));
         }
     }
     Ok(RestData { overview, jobs, checkpoints })
@@ -355,10 +197,10 @@ async fn ask_pod(
 async fn read_causes(connection: &Connection, cluster: &FlinkCluster, timeout: Duration) -> Vec<Fault> {
     let none = Deployment::default();
     let mut ask = Vec::new();
-    for workload in std::iter::once(&cluster.jobmanager).chain(&cluster.taskmanagers) {
+    let taskmanagers = cluster.taskmanagers.iter().map(|workload| (workload, &cluster.taskmanager_pods));
+    for (workload, pods) in std::iter::once((&cluster.jobmanager, &cluster.jobmanager_pods)).chain(taskmanagers) {
         if !workload.finished && workload.ready < workload.replicas {
-            let pods = cluster.jobmanager_pods.iter().chain(&cluster.taskmanager_pods);
-            let pods: Vec<Pod> = pods.filter(|pod| workload.owns(pod)).cloned().collect();
+            let pods: Vec<Pod> = pods.iter().filter(|pod| workload.owns(pod)).cloned().collect();
             ask.push((workload.deployment.as_deref().unwrap_or(&none), pods));
         }
     }
@@ -395,11 +237,11 @@ pub(super) fn leader_pod<'a>(cluster: &'a FlinkCluster, ha: Option<&HaData>) -> 
 
 fn status(cluster: &FlinkCluster, ha: Option<HaData>, rest: Option<&RestData>, verdict: Verdict) -> ClusterStatus {
     let leader = leader_pod(cluster, ha.as_ref());
-    let nobody_to_lead = !cluster.jobmanager_pods.iter().any(is_alive);
+    let leader_known = leader.is_some() || ha.is_some() || !cluster.jobmanager_pods.iter().any(is_alive);
     let name = |pod: &Pod| pod.metadata.name.clone().unwrap_or_default();
     let record = ha.as_ref().and_then(|ha| ha.cluster.leader.as_ref());
-    let standbys = (cluster.jobmanager_pods.iter().filter(|pod| is_alive(pod)))
-        .filter(|pod| leader.is_some_and(|leader| leader.metadata.uid != pod.metadata.uid))
+    let standbys = (cluster.jobmanager_pods.iter().filter(|pod| is_alive(pod) && leader_known))
+        .filter(|pod| leader.is_none_or(|leader| leader.metadata.uid != pod.metadata.uid))
         .map(name)
         .collect();
     let jobs = rest.map(|rest| rest.jobs.jobs.iter().map(|job| job_status(job, rest, ha.as_ref())).collect());
@@ -424,7 +266,7 @@ fn status(cluster: &FlinkCluster, ha: Option<HaData>, rest: Option<&RestData>, v
             lease_renewed: record.and_then(|record| record.renew_time),
             transitions: record.map(|record| record.transitions),
         }),
-        leader_known: leader.is_some() || ha.is_some() || nobody_to_lead,
+        leader_known,
         standbys,
         task_managers: TaskManagers {
             registered: overview.map(|overview| overview.taskmanagers),
@@ -472,7 +314,7 @@ fn high_availability(cluster: &FlinkCluster, ha: Option<HaData>) -> HighAvailabi
     HighAvailability {
         kind,
         storage_dir: dir.map(str::to_owned),
-        storage: storage.to_string(),
+        storage,
         config_map: ha.as_ref().and_then(|ha| Some(format!("{}/{}", cluster.ha_namespace(), ha.map.as_ref()?))),
         jobs: ha.map(|ha| ha.cluster.jobs),
     }

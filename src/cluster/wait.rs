@@ -215,7 +215,7 @@ impl<'a> Wait<'a> {
             error = error.hint(problem.hint.clone());
         }
         // One pod stands for all that have the same.
-        let others = distinct(self.problems.iter().filter(|other| other.reason != problem.reason));
+        let others = distinct(self.problems.iter().filter(|other| other.terminal && other.reason != problem.reason));
         Err(others.into_iter().fold(error, |error, other| error.hint(format!("also: {other}"))))
     }
 

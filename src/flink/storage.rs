@@ -3,6 +3,7 @@
 use std::fmt;
 
 use k8s_openapi::api::core::v1::{Container, PodSpec, Volume};
+use serde::ser::{Serialize, SerializeMap, Serializer};
 
 /// Where Flink keeps what must survive its pods.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +38,26 @@ impl fmt::Display for Storage {
             Storage::None => f.write_str("none"),
             Storage::Unknown => f.write_str("unknown"),
         }
+    }
+}
+
+/// `{"kind": "claim", "name": "flink-storage"}`; the name is left out where there is none.
+impl Serialize for Storage {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (kind, name) = match self {
+            Storage::Uri(uri) => ("uri", Some(uri)),
+            Storage::Claim { name } => ("claim", Some(name)),
+            Storage::HostPath { path } => ("hostPath", Some(path)),
+            Storage::PodLocal => ("podLocal", None),
+            Storage::None => ("none", None),
+            Storage::Unknown => ("unknown", None),
+        };
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("kind", kind)?;
+        if let Some(name) = name {
+            map.serialize_entry("name", name)?;
+        }
+        map.end()
     }
 }
 
@@ -129,7 +150,7 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    fn spec(mounts: Value, volumes: Value) -> PodSpec {
+    fn spec(mounts: &Value, volumes: &Value) -> PodSpec {
         serde_json::from_value(json!({
             "containers": [{"name": "jm", "volumeMounts": mounts}], "volumes": volumes
         }))
@@ -139,12 +160,12 @@ mod tests {
     #[test]
     fn each_kind_of_storage() {
         let spec = spec(
-            json!([
+            &json!([
                 {"name": "claim", "mountPath": "/data"}, {"name": "scratch", "mountPath": "/data/tmp/"},
                 {"name": "node", "mountPath": "/host"}, {"name": "template", "mountPath": "/template"},
                 {"name": "nfs", "mountPath": "/nfs"}, {"name": "csi", "mountPath": "/csi"}
             ]),
-            json!([
+            &json!([
                 {"name": "claim", "persistentVolumeClaim": {"claimName": "flink-storage"}}, {"name": "scratch", "emptyDir": {}},
                 {"name": "node", "hostPath": {"path": "/mnt/flink"}}, {"name": "nfs", "nfs": {"server": "nas", "path": "/x"}},
                 {"name": "csi", "csi": {"driver": "a.b"}}
@@ -165,16 +186,18 @@ mod tests {
         assert_eq!(behind(&spec, "jm", "hdfs:///ha"), Storage::Uri("hdfs:///ha".into()));
         assert_eq!(behind(&spec, "jm", ""), Storage::None);
         assert_eq!(behind(&spec, "other", "/data/ha"), Storage::Unknown);
+        assert_eq!(serde_json::to_value(&claim).unwrap(), json!({"kind": "claim", "name": "flink-storage"}));
+        assert_eq!(serde_json::to_value(Storage::PodLocal).unwrap(), json!({"kind": "podLocal"}));
     }
 
     #[test]
     fn config_map_of_a_file() {
         let spec = spec(
-            json!([
+            &json!([
                 {"name": "all", "mountPath": "/opt/flink/conf"}, {"name": "some", "mountPath": "/a"},
                 {"name": "many", "mountPath": "/b"}, {"name": "all", "mountPath": "/c/config.yaml", "subPath": "config.yaml"}
             ]),
-            json!([
+            &json!([
                 {"name": "all", "configMap": {"name": "flink-config"}},
                 {"name": "some", "configMap": {"name": "flink-config", "items": [{"key": "conf", "path": "config.yaml"}]}},
                 {"name": "many", "projected": {"sources": [

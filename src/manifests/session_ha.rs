@@ -275,7 +275,8 @@ impl Profile {
             digest.update([key.as_bytes(), b"\0", value.as_bytes(), b"\0"].concat());
         }
         // Half of it is enough to tell configurations apart, and can be read out.
-        let checksum = digest.finalize().iter().take(16).fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+        let checksum =
+            digest.finalize().iter().take(16).fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
         let record = Options { ha_storage: Some(self.storage.clone()), ..options.clone() };
         let record = serde_json::to_string(&record)
             .map_err(|e| Error::could_not_run(format!("the options cannot be recorded: {e}")))?;

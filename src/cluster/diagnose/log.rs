@@ -86,7 +86,7 @@ pub(super) fn telling(log: &str) -> Option<Telling> {
         let mut line = clean(lines[at]);
         // The bottom of the same stack trace says which file, which host.
         if let Some(cause) = root.filter(|root| *root > at).map(|root| clean(lines[root]))
-            && !line.contains(&cause)
+            && !line.contains(cause.split_once(": ").map_or(cause.as_str(), |(_, message)| message))
         {
             line = shorten(&format!("{line} ({cause})"));
         }
@@ -125,6 +125,12 @@ fn clean(line: &str) -> String {
     text = text.strip_prefix("Caused by: ").unwrap_or(text);
     if let Some((_, rest)) = text.strip_prefix("Exception in thread ").and_then(|rest| rest.split_once("\" ")) {
         text = rest;
+    }
+    // fabric8's KubernetesClientException: the request, then the API server's message, then its whole Status.
+    if let Some((_, message)) =
+        text.split_once("Failure executing: ").and_then(|(_, rest)| rest.split_once(" Message: "))
+    {
+        return shorten(message.split(" Received status").next().unwrap_or(message).trim_end_matches('.'));
     }
     // `a.b.OuterException: a.b.InnerException: message`: the inner one is enough, without its package.
     let mut class = None;
@@ -202,6 +208,19 @@ Caused by: org.apache.flink.configuration.IllegalConfigurationException: Sum of 
             telling.line.starts_with("IllegalConfigurationException: TaskManager memory configuration failed: Sum")
         );
         assert!(telling.hint.unwrap().contains("process size"));
+    }
+
+    #[test]
+    fn a_refusal_of_the_api_server() {
+        let log = "Caused by: org.apache.flink.kubernetes.shaded.io.fabric8.kubernetes.client.KubernetesClientException: \
+                   Failure executing: GET at: https://10.96.0.1:443/api. Message: configmaps \"x\" is forbidden: User \
+                   \"system:serviceaccount:a:b\" cannot list resource \"configmaps\". Received status: Status(code=403).";
+        let telling = telling(log).unwrap();
+        assert_eq!(
+            telling.line,
+            "configmaps \"x\" is forbidden: User \"system:serviceaccount:a:b\" cannot list resource \"configmaps\""
+        );
+        assert!(telling.lasting);
     }
 
     #[test]

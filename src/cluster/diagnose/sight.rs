@@ -16,6 +16,8 @@ const MISSING: Duration = Duration::from_secs(5);
 /// How long a container that has crashed repeatedly may run again before it is taken for crashing still.
 const RUNNING_AGAIN: Duration = Duration::from_secs(10);
 
+const START_HINT: &str = "the container's command, mounts or security settings do not fit its image";
+
 /// A problem, and where to ask for the rest of it.
 #[derive(Debug, Clone)]
 pub(super) struct Sighting {
@@ -63,9 +65,9 @@ pub(super) fn pod(pod: &Pod) -> Option<Sighting> {
     if let Some(condition) = is_false("PodScheduled") {
         return Some(unscheduled(&object, condition));
     }
-    let init = status.init_container_statuses.iter().flatten();
-    let mut containers = init.chain(status.container_statuses.iter().flatten());
-    if let Some(seen) = containers.find_map(|status| container(&object, status)) {
+    let init = status.init_container_statuses.iter().flatten().map(|status| (status, true));
+    let main = status.container_statuses.iter().flatten().map(|status| (status, false));
+    if let Some(seen) = init.chain(main).find_map(|(status, is_init)| container(&object, status, is_init)) {
         return Some(seen);
     }
     is_false("Ready").and_then(|ready| sighting("NotReady", ready.message.as_deref().unwrap_or_default(), Ask::Events))
@@ -74,6 +76,8 @@ pub(super) fn pod(pod: &Pod) -> Option<Sighting> {
 fn unscheduled(object: &str, condition: &PodCondition) -> Sighting {
     let reason = condition.reason.as_deref().unwrap_or("Unschedulable");
     let message = condition.message.as_deref().unwrap_or_default();
+    // The rest is about pods that could be put off the node, which Flink's never are.
+    let message = [" no new claims", " preemption:"].iter().fold(message, |m, rest| m.split(rest).next().unwrap_or(m));
     let mut problem = Problem::new(object.to_owned(), reason, shorten(message));
     if reason == "SchedulingGated" {
         problem.hint = "something else has to lift the pod's scheduling gates".into();
@@ -96,7 +100,7 @@ fn unscheduled(object: &str, condition: &PodCondition) -> Sighting {
     Sighting { problem, ask: Ask::Scheduling }
 }
 
-fn container(object: &str, status: &ContainerStatus) -> Option<Sighting> {
+fn container(object: &str, status: &ContainerStatus, is_init: bool) -> Option<Sighting> {
     let state = status.state.as_ref()?;
     let last = status.last_state.as_ref().and_then(|state| state.terminated.as_ref());
     let seen = |reason: &str, message: &str, hint: &str, grace| {
@@ -119,12 +123,7 @@ fn container(object: &str, status: &ContainerStatus) -> Option<Sighting> {
                             env or securityContext";
                 seen(reason, message, hint, MISSING)
             }
-            "CreateContainerError" | "RunContainerError" | "StartError" => seen(
-                reason,
-                message,
-                "the container's command, mounts or security settings do not fit its image",
-                MISSING,
-            ),
+            "CreateContainerError" | "RunContainerError" | "StartError" => seen(reason, message, START_HINT, MISSING),
             "CrashLoopBackOff" => Some(match last {
                 Some(end) => crashed(object, status, end, true, Duration::ZERO),
                 None => seen(reason, message, "", Duration::ZERO)?,
@@ -133,7 +132,8 @@ fn container(object: &str, status: &ContainerStatus) -> Option<Sighting> {
         };
     }
     if let Some(end) = &state.terminated {
-        return (end.exit_code != 0).then(|| crashed(object, status, end, false, Duration::ZERO));
+        // An init container is meant to end well; Flink's process is not meant to end.
+        return (end.exit_code != 0 || !is_init).then(|| crashed(object, status, end, false, Duration::ZERO));
     }
     // It runs again: what it died of last time is the best guess why it is not ready.
     let end = last.filter(|end| !status.ready && status.started != Some(true) && end.exit_code != 0)?;
@@ -165,7 +165,9 @@ fn crashed(
         }
         "StartError" | "ContainerCannotRun" => {
             let message = end.message.as_deref().unwrap_or("the process could not be started");
-            Problem::new(object.to_owned(), reason, shorten(message))
+            let mut problem = Problem::new(object.to_owned(), reason, shorten(message));
+            problem.hint = START_HINT.into();
+            problem
         }
         _ => {
             let message = format!("container {name} ended with exit code {}", end.exit_code);

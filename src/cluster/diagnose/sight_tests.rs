@@ -65,6 +65,11 @@ fn crashes() {
     let third = container(&runs, &ended(1, "Error"), 2).unwrap();
     assert!(third.problem.terminal && !third.problem.grace.is_zero());
     assert!(container(&runs, &json!({}), 0).is_none());
+    let done = container(&ended(0, "Completed"), &json!({}), 2).unwrap();
+    assert_eq!((done.problem.terminal, done.ask), (true, log(false)));
+    let init = look(&json!({ "phase": "Pending", "initContainerStatuses": [{ "name": "i", "image": "x", "imageID": "",
+        "ready": true, "restartCount": 0, "state": ended(0, "Completed") }] }));
+    assert!(init.is_none());
     let killed = container(&waits("CrashLoopBackOff", ""), &ended(137, "OOMKilled"), 2).unwrap();
     assert_eq!((killed.problem.reason.as_str(), killed.ask), ("OOMKilled", Ask::Nothing));
 }

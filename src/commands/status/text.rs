@@ -35,7 +35,7 @@ pub(super) fn table(items: &[ClusterStatus], namespaces: bool, wide: bool, now: 
             task_managers(item),
             item.slots.map_or(UNKNOWN.to_owned(), |slots| format!("{}/{} free", slots.free, slots.total)),
             item.jobs.as_ref().map_or(UNKNOWN.to_owned(), |jobs| by_state(jobs)),
-            item.high_availability.storage.clone(),
+            item.high_availability.storage.to_string(),
         ]);
         if wide {
             let renewed = item.leader.as_ref().and_then(|leader| leader.lease_renewed);
@@ -113,8 +113,8 @@ pub(super) fn block(item: &ClusterStatus, now: Timestamp) -> String {
     }
     if let Some(dir) = &ha.storage_dir {
         // Of a URI the kind of storage is the URI.
-        let dir = if *dir == ha.storage { String::new() } else { format!(" ({dir})") };
-        text.line("  Storage", format!("{}{dir}", ha.storage));
+        let storage = ha.storage.to_string();
+        text.line("  Storage", if *dir == storage { storage } else { format!("{storage} ({dir})") });
     }
     if let Some(jobs) = &ha.jobs {
         text.line("  Jobs", format!("{} to recover", jobs.len()));

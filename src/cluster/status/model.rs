@@ -1,0 +1,180 @@
+//! What `status` knows of a cluster, as `-o json` shows it.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::cluster::diagnose::Problem;
+use crate::cluster::workload::Workload;
+use crate::flink::storage::Storage;
+
+/// A cluster's state. What could not be learnt is none, and [`ClusterStatus::not_checked`] says why.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterStatus {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// `kubernetes.cluster-id`, if it has one.
+    pub cluster_id: Option<String>,
+    /// How it is run.
+    pub mode: String,
+    /// Who made it.
+    pub made_by: String,
+    /// The version that the JobManager says, else that of its image's tag.
+    pub flink_version: Option<String>,
+    /// The JobManager's image.
+    pub image: String,
+    /// When its JobManager's workload was made.
+    pub created: Option<Timestamp>,
+    /// What makes the JobManager's pods.
+    pub job_manager: WorkloadStatus,
+    /// What makes the TaskManagers' pods; empty in native mode.
+    pub task_manager_workloads: Vec<WorkloadStatus>,
+    /// Who leads.
+    pub leader: Option<Leader>,
+    /// Whether there is no leader where none is named; otherwise it is not known.
+    pub leader_known: bool,
+    /// JobManager pods that would take over.
+    pub standbys: Vec<String>,
+    /// The TaskManagers.
+    pub task_managers: TaskManagers,
+    /// The slots.
+    pub slots: Option<Slots>,
+    /// The jobs, the newest first.
+    pub jobs: Option<Vec<JobStatus>>,
+    /// How often containers of its pods have been restarted.
+    pub restarts: i32,
+    /// What outlives a JobManager.
+    pub high_availability: HighAvailability,
+    /// It was there for one application, which has ended.
+    pub finished: bool,
+    /// Nothing is wrong, as far as could be checked.
+    pub healthy: bool,
+    /// What is wrong, the causes before their consequences.
+    pub problems: Vec<Fault>,
+    /// What is not wrong now and may become so.
+    pub notes: Vec<String>,
+    /// What could not be checked, and why.
+    pub not_checked: Vec<String>,
+}
+
+/// Something that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Fault {
+    /// What.
+    pub message: String,
+    /// What to do about it, where more is known than the message says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+impl From<String> for Fault {
+    fn from(message: String) -> Self {
+        Fault { message, hint: None }
+    }
+}
+
+impl From<Problem> for Fault {
+    fn from(problem: Problem) -> Self {
+        Fault { message: problem.to_string(), hint: Some(problem.hint).filter(|hint| !hint.is_empty()) }
+    }
+}
+
+/// A workload's pods.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct WorkloadStatus {
+    /// Its kind, as in a manifest.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// How many of its pods are ready.
+    pub ready: i32,
+    /// How many there should be.
+    pub replicas: i32,
+}
+
+impl From<&Workload> for WorkloadStatus {
+    fn from(workload: &Workload) -> Self {
+        let Workload { kind, name, ready, replicas, .. } = workload;
+        WorkloadStatus { kind: kind.clone(), name: name.clone(), ready: *ready, replicas: *replicas }
+    }
+}
+
+/// The JobManager that leads.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Leader {
+    /// Its pod.
+    pub pod: String,
+    /// The pod's node.
+    pub node: Option<String>,
+    /// When it renewed its lease; none without high availability.
+    pub lease_renewed: Option<Timestamp>,
+    /// How often the leader has changed; none without high availability.
+    pub transitions: Option<u64>,
+}
+
+/// The TaskManagers.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct TaskManagers {
+    /// How many the JobManager knows.
+    pub registered: Option<u32>,
+    /// How many there should be; in native mode the JobManager decides that as jobs come and go.
+    pub expected: Option<i32>,
+    /// How many pods are ready.
+    pub ready: usize,
+}
+
+/// Task slots.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Slots {
+    /// Not used by a job.
+    pub free: u32,
+    /// All.
+    pub total: u32,
+}
+
+/// A job.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JobStatus {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Its state, in Flink's words.
+    pub state: String,
+    /// For how long it has run.
+    pub duration_ms: i64,
+    /// Its last completed checkpoint.
+    pub last_checkpoint: Option<LastCheckpoint>,
+}
+
+/// A completed checkpoint.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LastCheckpoint {
+    /// Its number.
+    pub id: u64,
+    /// When it was complete, where the JobManager could be asked.
+    pub completed: Option<Timestamp>,
+    /// Where it lies, likewise.
+    pub path: Option<String>,
+}
+
+/// What outlives a JobManager, and where.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HighAvailability {
+    /// `kubernetes`, `zookeeper`, `none`; none where the configuration is not known.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// `high-availability.storageDir`.
+    pub storage_dir: Option<String>,
+    /// What is behind it.
+    pub storage: Storage,
+    /// The namespace and name of the ConfigMap that holds the leader, where there is one.
+    pub config_map: Option<String>,
+    /// The jobs that a new leader would recover.
+    pub jobs: Option<Vec<String>>,
+}
