@@ -35,14 +35,9 @@ pub(super) async fn profile(
     let options = given.over(recorded.unwrap_or_default());
     let storage = match (&options.ha_storage, &facts.storage_class) {
         (Some(storage), _) => storage.clone(),
-        (None, DefaultStorageClass::Named(_)) => HaStorage::Claim(None),
+        // Unknown: `check` refuses it, once it is clear that the caller may do the rest.
+        (None, DefaultStorageClass::Named(_) | DefaultStorageClass::Unknown) => HaStorage::Claim(None),
         (None, DefaultStorageClass::None) => HaStorage::PodLocal,
-        (None, DefaultStorageClass::Unknown) => {
-            return Err(Error::could_not_run(
-                "nothing was sent: whether there is a default StorageClass is not known, you may not ask",
-            )
-            .hint("choose: --ha-storage pvc, pvc:NAME, s3://BUCKET/FOLDER or pod-local"));
-        }
     };
     let single_node = match &storage {
         HaStorage::Claim(Some(claim)) => !preflight::claim_is_shared(connection, claim).await?,
@@ -69,6 +64,12 @@ pub(super) async fn check(
     profile: &Profile,
     planned: &[Planned],
 ) -> Result<()> {
+    if profile.options.ha_storage.is_none() && facts.storage_class == DefaultStorageClass::Unknown {
+        return Err(Error::could_not_run(
+            "nothing was sent: whether there is a default StorageClass is not known, you may not ask",
+        )
+        .hint("choose: --ha-storage pvc, pvc:NAME, s3://BUCKET/FOLDER or pod-local"));
+    }
     if matches!(profile.storage, HaStorage::HostPath(_)) {
         preflight::check_pod(connection, &facts.namespace, planned).await?;
     }
