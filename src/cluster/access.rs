@@ -38,6 +38,12 @@ impl Right {
         }
     }
 
+    /// `deployments.apps`
+    pub fn kind(&self) -> String {
+        let Right { group, resource, .. } = self;
+        if group.is_empty() { resource.clone() } else { format!("{resource}.{group}") }
+    }
+
     fn attributes(&self) -> ResourceAttributes {
         let (resource, subresource) =
             self.resource.split_once('/').map_or((self.resource.as_str(), None), |(r, s)| (r, Some(s)));
@@ -55,8 +61,7 @@ impl Right {
 /// As `kubectl auth can-i` takes it: `patch deployments.apps`.
 impl fmt::Display for Right {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.verb, self.resource)?;
-        if self.group.is_empty() { Ok(()) } else { write!(f, ".{}", self.group) }
+        write!(f, "{} {}", self.verb, self.kind())
     }
 }
 

@@ -1,5 +1,7 @@
 //! Before anything is sent: what is there already of each object, and what the caller may do.
 
+use std::collections::BTreeMap;
+
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use k8s_openapi::api::rbac::v1::Role;
@@ -143,7 +145,12 @@ fn refuse(connection: &Connection, planned: &[Planned], denied: &[Right], namesp
     if missing.is_empty() {
         return Ok(());
     }
-    let list: Vec<_> = missing.iter().map(ToString::to_string).collect();
+    // `create/patch configmaps, create deployments.apps`
+    let mut verbs: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for right in &missing {
+        verbs.entry(right.kind()).or_default().push(&right.verb);
+    }
+    let list: Vec<_> = verbs.iter().map(|(kind, verbs)| format!("{} {kind}", verbs.join("/"))).collect();
     let mut error = Error::could_not_run(format!(
         "nothing was sent: you lack rights in namespace {}: {}",
         connection.namespace,
