@@ -94,11 +94,8 @@ pub async fn apply(
     options: ApplyOptions,
 ) -> Result<(Outcome, DynamicObject)> {
     let mut before = live.cloned();
-    if let Some(live) = live
-        && let Some(upgraded) = without_client_side_manager(live)
-        && !options.dry_run
-    {
-        before = Some(upgrade_managed_fields(connection, target, live, upgraded).await?);
+    if !options.dry_run && live.is_some_and(|live| without_client_side_manager(live).is_some()) {
+        before = take_over(connection, target, before).await?;
     }
     // In a dry run the managers stay as they are; what is taken over in earnest is forced there.
     let takes_over = options.dry_run && live.is_some_and(|live| without_client_side_manager(live).is_some());
@@ -159,14 +156,15 @@ async fn send(connection: &Connection, request: Request<Vec<u8>>) -> kube::Resul
 fn explain(error: kube::Error, target: &Target) -> Error {
     let kube::Error::Api(status) = &error else { return error.into() };
     let what = reference(&target.object);
-    if status.is_conflict() {
-        let fields: Vec<_> = status
-            .details
-            .iter()
-            .flat_map(|details| &details.causes)
-            .map(|cause| format!("{} ({})", cause.field, cause.message))
-            .collect();
-        let fields = if fields.is_empty() { status.message.clone() } else { fields.join(", ") };
+    let fields: Vec<_> = status
+        .details
+        .iter()
+        .flat_map(|details| &details.causes)
+        .filter(|cause| cause.reason == "FieldManagerConflict")
+        .map(|cause| format!("{} ({})", cause.field, cause.message))
+        .collect();
+    if !fields.is_empty() {
+        let fields = fields.join(", ");
         return Error::could_not_run(format!("{what} has fields that another field manager owns: {fields}"))
             .hint("leave them to it by giving the same value, or take them over: --force-conflicts");
     }
@@ -258,25 +256,36 @@ fn union(into: &mut Value, from: &Value) {
     }
 }
 
-async fn upgrade_managed_fields(
+/// Gives us what client-side apply owns. Controllers write all the time (a Deployment's status): where one did in
+/// between, the object is read again, as often as kubectl does (`maxPatchRetry`).
+async fn take_over(
     connection: &Connection,
     target: &Target,
-    live: &DynamicObject,
-    upgraded: Vec<Value>,
-) -> Result<DynamicObject> {
-    // The resourceVersion makes it fail, and not overwrite, where someone else wrote in between.
-    let patch = json!([
-        {"op": "replace", "path": "/metadata/managedFields", "value": upgraded},
-        {"op": "replace", "path": "/metadata/resourceVersion", "value": live.metadata.resource_version},
-    ]);
-    let request = Request::builder()
-        .method(Method::PATCH)
-        .uri(format!("{}?fieldManager={FIELD_MANAGER}", target.path()))
-        .header(header::CONTENT_TYPE, "application/json-patch+json")
-        .body(serde_json::to_vec(&patch).map_err(kube::Error::SerdeError)?)
-        .map_err(kube::Error::HttpError)?;
-    let (_, object) = send(connection, request).await.map_err(|error| explain(error, target))?;
-    Ok(object)
+    mut live: Option<DynamicObject>,
+) -> Result<Option<DynamicObject>> {
+    for attempt in 1.. {
+        let Some(upgraded) = live.as_ref().and_then(without_client_side_manager) else { break };
+        let resource_version = live.as_ref().and_then(|live| live.metadata.resource_version.clone());
+        // The resourceVersion makes it fail, and not overwrite, where someone else wrote in between.
+        let patch = json!([
+            {"op": "replace", "path": "/metadata/managedFields", "value": upgraded},
+            {"op": "replace", "path": "/metadata/resourceVersion", "value": resource_version},
+        ]);
+        let request = Request::builder()
+            .method(Method::PATCH)
+            .uri(format!("{}?fieldManager={FIELD_MANAGER}", target.path()))
+            .header(header::CONTENT_TYPE, "application/json-patch+json")
+            .body(serde_json::to_vec(&patch).map_err(kube::Error::SerdeError)?)
+            .map_err(kube::Error::HttpError)?;
+        match send(connection, request).await {
+            Ok((_, object)) => return Ok(Some(object)),
+            Err(kube::Error::Api(status)) if status.is_conflict() && attempt < 5 => {
+                live = get(connection, target).await?;
+            }
+            Err(error) => return Err(explain(error, target)),
+        }
+    }
+    Ok(live)
 }
 
 /// Group, version and plural of a kind, from the API server where it is none of those that the profile uses.

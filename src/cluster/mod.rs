@@ -3,6 +3,7 @@
 pub mod access;
 pub mod apply;
 pub mod connect;
+pub mod delete;
 pub mod diagnose;
 pub mod discover;
 pub mod facts;

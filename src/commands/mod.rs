@@ -1,6 +1,7 @@
 //! One file a command: its flags, its help, its story from top to bottom.
 
 mod decide;
+pub mod down;
 pub mod render;
 pub mod status;
 pub mod up;
@@ -44,6 +45,8 @@ pub enum Command {
     #[expect(missing_docs, reason = "the help text is the command's own")]
     Status(status::StatusArgs),
     #[expect(missing_docs, reason = "the help text is the command's own")]
+    Down(down::DownArgs),
+    #[expect(missing_docs, reason = "the help text is the command's own")]
     Render(Box<render::RenderArgs>),
 }
 
@@ -67,6 +70,7 @@ impl Cli {
         match &self.command {
             Command::Up(args) => Box::pin(up::run(args, &self.connection, ui)).await,
             Command::Status(args) => status::run(args, &self.connection, ui).await,
+            Command::Down(args) => Box::pin(down::run(args, &self.connection, ui)).await,
             Command::Render(args) => render::run(args, &self.connection, ui),
         }
     }

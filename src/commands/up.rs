@@ -15,7 +15,7 @@ use crate::cluster::{Connection, ConnectionArgs, discover};
 use crate::error::{Error, Kind, Result};
 use crate::flink::cluster_id;
 use crate::flink::ha_storage::HaStorage;
-use crate::manifests::options::{Assignment, Expose, Options, is_secret};
+use crate::manifests::options::{Expose, Options};
 use crate::manifests::session_ha::Profile;
 use crate::manifests::{self, INSTANCE_LABEL, MANAGED_BY, ManifestFile, kind, name, reference, yaml};
 use crate::output::{Ui, diff, document};
@@ -164,7 +164,7 @@ pub async fn run(args: &UpArgs, connection: &ConnectionArgs, ui: &Ui) -> Result<
 
     let up = Up { args, ui, connection: &connection, namespace: facts.namespace.clone() };
     if args.diff {
-        return up.diff(&planned, profile.as_ref()).await;
+        return up.diff(&planned).await;
     }
     if args.dry_run != DryRun::None {
         let objects = up.dry_run(&planned).await?;
@@ -330,14 +330,8 @@ impl Up<'_> {
     }
 
     /// Shows what would change; a difference is exit code 1.
-    async fn diff(&self, planned: &[Planned], profile: Option<&Profile>) -> Result<()> {
+    async fn diff(&self, planned: &[Planned]) -> Result<()> {
         let options = ApplyOptions { force: self.args.force_conflicts, dry_run: true };
-        let secrets: Vec<String> = profile
-            .iter()
-            .flat_map(|profile| &profile.options.dynamic)
-            .filter(|Assignment { key, .. }| is_secret(key))
-            .map(|assignment| assignment.value.clone())
-            .collect();
         let mut different = false;
         for (target, live) in planned.iter().flat_map(|file| &file.objects) {
             let before = live.object().map(|object| yaml::to_string(&apply::content(object))).transpose()?;
@@ -353,7 +347,7 @@ impl Up<'_> {
                 result.map_err(|error| Error { kind: Kind::CouldNotRun, ..error })?.1
             };
             let after = yaml::to_string(&apply::content(&after))?;
-            let text = diff::unified(&reference(&target.object), &before.unwrap_or_default(), &after, &secrets);
+            let text = diff::unified(&reference(&target.object), &before.unwrap_or_default(), &after);
             different |= !text.is_empty();
             self.ui.data(text)?;
         }

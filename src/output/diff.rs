@@ -3,18 +3,27 @@
 use owo_colors::OwoColorize;
 use similar::TextDiff;
 
-/// The unified diff of two texts, empty where they are the same. `secrets` are shown as `******` on both sides.
-pub fn unified(what: &str, before: &str, after: &str, secrets: &[String]) -> String {
+use crate::manifests::options::is_secret;
+
+/// The unified diff of two texts, empty where they are the same. Values of options that hold secrets are shown as `******`
+/// wherever they stand.
+pub fn unified(what: &str, before: &str, after: &str) -> String {
     if before == after {
         return String::new();
     }
     let diff = TextDiff::from_lines(before, after);
     let (live, applied) = (format!("live/{what}"), format!("applied/{what}"));
     let mut text = diff.unified_diff().context_radius(3).header(&live, &applied).to_string();
-    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
-        text = text.replace(secret.as_str(), "******");
+    for secret in secrets(before).chain(secrets(after)) {
+        text = text.replace(secret, "******");
     }
     text.lines().map(|line| colored(line) + "\n").collect()
+}
+
+/// The values in lines like `s3.secret-key: value`, also of a configuration inside a ConfigMap.
+fn secrets(text: &str) -> impl Iterator<Item = &str> {
+    let values = text.lines().filter_map(|line| line.split_once(": ").filter(|(key, _)| is_secret(key)));
+    values.map(|(_, value)| value.trim().trim_matches(['"', '\''])).filter(|value| !value.is_empty())
 }
 
 fn colored(line: &str) -> String {
@@ -31,8 +40,10 @@ fn colored(line: &str) -> String {
 mod tests {
     #[test]
     fn secrets_are_not_shown() {
-        let text =
-            super::unified("configmap/x", "a: old\nkey: hunter2\n", "a: new\nkey: hunter2\n", &["hunter2".to_owned()]);
-        assert!(text.contains("live/configmap/x") && text.contains("******") && !text.contains("hunter2"), "{text}");
+        let record =
+            |value| format!("options: '{{\"dynamic\":[\"s3.secret-key={value}\"]}}'\ns3.secret-key: {value}\n");
+        let text = super::unified("configmap/x", &record("hunter2"), &record("\"hunter3\""));
+        assert!(text.contains("live/configmap/x") && text.contains("s3.secret-key: ******"), "{text}");
+        assert!(!text.contains("hunter"), "{text}");
     }
 }
