@@ -328,7 +328,8 @@ pub async fn resource_of(connection: &Connection, object: &DynamicObject) -> Res
     };
     let list = match list {
         Ok(list) => list,
-        Err(kube::Error::Api(status)) if status.is_not_found() => return Err(unknown()),
+        // A path of an unknown group is answered with plain text, which kube makes a status of its own of.
+        Err(kube::Error::Api(status)) if status.code == 404 => return Err(unknown()),
         Err(error) => return Err(error.into()),
     };
     let found = list.resources.into_iter().find(|resource| resource.kind == types.kind && !resource.name.contains('/'));

@@ -41,6 +41,16 @@ impl Problem {
         let reason = reason.to_owned();
         Problem { object, reason, message, hint: String::new(), terminal: false, grace: Duration::ZERO }
     }
+
+    /// It may be over when pods that are being replaced have made room.
+    pub fn lacks_room(&self) -> bool {
+        self.message.contains("exceeded quota") || self.message.contains("Insufficient")
+    }
+
+    /// The container did not end by itself: 143 is SIGTERM, and Flink, which catches it, ends with 239 then.
+    fn ended_by_signal(&self) -> bool {
+        ["exit code 143", "exit code 137", "exit code 239"].iter().any(|code| self.message.contains(code))
+    }
 }
 
 impl std::fmt::Display for Problem {
@@ -67,8 +77,6 @@ pub async fn problems(connection: &Connection, namespace: &str, deployment: &Dep
         hash.is_none() || label == hash.as_ref()
     };
     sightings.retain(|seen| is_current(seen.problem.object.trim_start_matches("pod/")));
-    // Pods on their way out still count against quotas and nodes: what lacks room may have it in a moment.
-    let leaving = pods.iter().any(|pod| pod.metadata.deletion_timestamp.is_some());
 
     let mut found = sight::deployment(deployment);
     for Sighting { mut problem, ask } in sightings {
@@ -76,7 +84,12 @@ pub async fn problems(connection: &Connection, namespace: &str, deployment: &Dep
         let pod = pods.iter().find(|pod| pod.metadata.name.as_deref() == Some(&name));
         match ask {
             Ask::Nothing => {}
-            Ask::Log { container, previous } => reader.read_log(&mut problem, &name, container, previous).await,
+            Ask::Log { container, previous } => {
+                reader.read_log(&mut problem, &name, container, previous).await;
+                if let Some(pod) = pod.filter(|_| problem.ended_by_signal()) {
+                    reader.read_killing(&mut problem, pod).await;
+                }
+            }
             Ask::Scheduling => found.extend(match pod {
                 Some(pod) => reader.read_scheduling(&mut problem, pod).await,
                 None => None,
@@ -87,10 +100,6 @@ pub async fn problems(connection: &Connection, namespace: &str, deployment: &Dep
             },
         }
         found.push(problem);
-    }
-    for problem in &mut found {
-        let lacks_room = problem.message.contains("exceeded quota") || problem.message.contains("Insufficient");
-        problem.terminal &= !(leaving && lacks_room);
     }
     found.sort_by_key(|problem| !problem.terminal);
     found
@@ -144,6 +153,22 @@ impl Reader<'_> {
             }
             Err(cause) => problem.message = format!("{} (its log could not be read: {cause})", problem.message),
         }
+    }
+
+    /// A container that the kubelet ended for a failed probe says nothing of it in its log; the events do.
+    async fn read_killing(&self, problem: &mut Problem, pod: &Pod) {
+        let Ok(events) = self.events(pod.metadata.uid.as_deref()).await else { return };
+        let killing = |event: &&Event| {
+            event.reason.as_deref() == Some("Killing")
+                && event.message.as_deref().is_some_and(|message| message.contains(" probe"))
+        };
+        let Some(event) = events.iter().rev().find(killing) else { return };
+        problem.reason = "ProbeFailed".to_owned();
+        problem.message = shorten(event.message.as_deref().unwrap_or_default());
+        problem.hint =
+            "Flink did not open its port in time: give it more CPU (--jobmanager-cpu, --taskmanager-cpu), and \
+                        see its log: kubectl logs --previous"
+                .into();
     }
 
     /// Looks whether a node is on its way, and whether the pod's claims have a problem of their own.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use tokio::time::{Instant, sleep, timeout};
 
-use self::observe::{Leader, Lease, Look, Observation, rollout};
+use self::observe::{Deployed, Leader, Lease, Look, Observation, rollout};
 use crate::cluster::Connection;
 use crate::cluster::diagnose::{self, Problem};
 use crate::cluster::flink_rest::{FlinkRest, RestError};
@@ -206,6 +206,12 @@ impl<'a> Wait<'a> {
             let namespace = &self.target.namespace;
             let found = diagnose::problems(self.connection, namespace, &workload.deployment, &workload.pods).await;
             self.problems.extend(found);
+        }
+        // Pods that are being replaced still count against quotas and nodes.
+        if seen.workloads().any(Deployed::is_replacing) {
+            for problem in self.problems.iter_mut().filter(|problem| problem.lacks_room()) {
+                problem.terminal = false;
+            }
         }
         let believed = self.believed();
         let Some(worst) = believed else { return Ok(()) };

@@ -468,7 +468,7 @@ impl<'a> Plan<'a> {
                 HaFate::Removed(Removed::VolumeGoes) => ": what they pointed to is on the volume that goes",
                 _ => "",
             };
-            step.done(format_args!("{}: {} HA ConfigMaps{why}", self.deleted(), removed.len()));
+            step.done(format_args!("{}: configmap/{}{why}", self.deleted(), removed.join(", configmap/")));
         }
         done.extend(removed.iter().map(|name| deleted("ConfigMap", name)));
         Ok(HaMaps::default())

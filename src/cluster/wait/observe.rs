@@ -47,6 +47,13 @@ impl Deployed {
         status.and_then(|status| status.observed_generation) >= self.deployment.metadata.generation
     }
 
+    /// Old pods are still there, or on their way out.
+    pub(super) fn is_replacing(&self) -> bool {
+        let status = self.deployment.status.as_ref();
+        let old = status.is_some_and(|status| status.replicas > status.updated_replicas);
+        old || self.pods.iter().any(|pod| pod.metadata.deletion_timestamp.is_some())
+    }
+
     fn name(&self) -> &str {
         self.deployment.metadata.name.as_deref().unwrap_or_default()
     }
