@@ -163,7 +163,7 @@ impl Reader<'_> {
                 && event.message.as_deref().is_some_and(|message| message.contains(" probe"))
         };
         let Some(event) = events.iter().rev().find(killing) else { return };
-        problem.reason = "ProbeFailed".to_owned();
+        "ProbeFailed".clone_into(&mut problem.reason);
         problem.message = shorten(event.message.as_deref().unwrap_or_default());
         problem.hint =
             "Flink did not open its port in time: give it more CPU (--jobmanager-cpu, --taskmanager-cpu), and \
