@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::Pod;
 
 use super::discover::{FlinkCluster, ha_storage};
 use super::status::{Fault, HaData, NoRest, RestData, age, leader_pod};
-use super::workload::{Workload, is_alive, is_ready};
+use super::workload::{Workload, is_alive, is_ready, rollout};
 use crate::flink::ha::cluster_config_map;
 use crate::flink::storage::Storage;
 use crate::output::age::short;
@@ -97,6 +97,10 @@ fn pods(cluster: &FlinkCluster, verdict: &mut Verdict) {
     verdict.problems.extend(missing(&cluster.jobmanager, "JobManager").map(Fault::from));
     let taskmanagers = cluster.taskmanagers.iter().filter_map(|workload| missing(workload, "TaskManager"));
     verdict.problems.extend(taskmanagers.map(Fault::from));
+    for workload in std::iter::once(&cluster.jobmanager).chain(&cluster.taskmanagers) {
+        let updating = workload.deployment.as_deref().and_then(rollout).filter(|_| workload.ready >= workload.replicas);
+        verdict.notes.extend(updating.map(|what| format!("{} is being updated: {what}", of(workload))));
+    }
     if cluster.taskmanagers.is_empty() && !cluster.mode.is_native() {
         verdict.fault("no TaskManagers: no workload of the namespace belongs to this cluster");
     }

@@ -19,7 +19,7 @@ use super::diagnose::problems;
 use super::discover::{FlinkCluster, ha_storage};
 use super::flink_rest::{FlinkRest, RestError};
 use super::health::{self, Verdict};
-use super::workload::{is_alive, is_ready};
+use super::workload::{is_alive, is_ready, rollout};
 use crate::error::Error;
 use crate::flink::ha::{self, ClusterMap, MapKind};
 use crate::flink::rest::{Checkpoints, JobsOverview, Overview};
@@ -199,7 +199,9 @@ async fn read_causes(connection: &Connection, cluster: &FlinkCluster, timeout: D
     let mut ask = Vec::new();
     let taskmanagers = cluster.taskmanagers.iter().map(|workload| (workload, &cluster.taskmanager_pods));
     for (workload, pods) in std::iter::once((&cluster.jobmanager, &cluster.jobmanager_pods)).chain(taskmanagers) {
-        if !workload.finished && workload.ready < workload.replicas {
+        // An update that is stuck leaves the old pods ready.
+        let updating = workload.deployment.as_deref().and_then(rollout);
+        if !workload.finished && (workload.ready < workload.replicas || updating.is_some()) {
             let pods: Vec<Pod> = pods.iter().filter(|pod| workload.owns(pod)).cloned().collect();
             ask.push((workload.deployment.as_deref().unwrap_or(&none), pods));
         }
@@ -240,7 +242,7 @@ fn status(cluster: &FlinkCluster, ha: Option<HaData>, rest: Option<&RestData>, v
     let leader_known = leader.is_some() || ha.is_some() || !cluster.jobmanager_pods.iter().any(is_alive);
     let name = |pod: &Pod| pod.metadata.name.clone().unwrap_or_default();
     let record = ha.as_ref().and_then(|ha| ha.cluster.leader.as_ref());
-    let standbys = (cluster.jobmanager_pods.iter().filter(|pod| is_alive(pod) && leader_known))
+    let standbys = (cluster.jobmanager_pods.iter().filter(|pod| is_alive(pod) && is_ready(pod) && leader_known))
         .filter(|pod| leader.is_none_or(|leader| leader.metadata.uid != pod.metadata.uid))
         .map(name)
         .collect();

@@ -11,10 +11,11 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use tokio::time::{Instant, sleep, timeout};
 
-use self::observe::{Deployed, Leader, Lease, Look, Observation, rollout};
+use self::observe::{Deployed, Leader, Lease, Look, Observation};
 use crate::cluster::Connection;
 use crate::cluster::diagnose::{self, Problem};
 use crate::cluster::flink_rest::{FlinkRest, RestError};
+use crate::cluster::workload::rollout;
 use crate::error::{Error, Result};
 use crate::flink::rest::Overview;
 use crate::output::{Step, Ui};
@@ -95,7 +96,9 @@ pub async fn until_serving(connection: &Connection, ui: &Ui, target: &Target, ti
         .await;
     ended(step, serving, |serving| {
         let Serving { flink_version, taskmanagers, slots, .. } = serving;
-        format!("Flink {flink_version} serves: {taskmanagers} TaskManagers, {slots} slots")
+        let plural = |count: &u32| if *count == 1 { "" } else { "s" };
+        let (s, of_slots) = (plural(taskmanagers), plural(slots));
+        format!("Flink {flink_version} serves: {taskmanagers} TaskManager{s}, {slots} slot{of_slots}")
     })
 }
 

@@ -138,6 +138,30 @@ impl Workload {
     }
 }
 
+/// How many pods a Deployment wants.
+pub(super) fn replicas(deployment: &Deployment) -> i32 {
+    deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1)
+}
+
+/// What is missing until a Deployment is rolled out, by the rule of `kubectl rollout status`; None when it is.
+pub(super) fn rollout(deployment: &Deployment) -> Option<String> {
+    let wanted = replicas(deployment);
+    let status = deployment.status.clone().unwrap_or_default();
+    let count = |count: Option<i32>| count.unwrap_or_default();
+    let (all, updated, available) =
+        (count(status.replicas), count(status.updated_replicas), count(status.available_replicas));
+    if status.observed_generation < deployment.metadata.generation {
+        return Some("its controller has not seen it yet".to_owned());
+    }
+    if updated != wanted {
+        return Some(format!("{updated} of {wanted} updated"));
+    }
+    if all > updated {
+        return Some(format!("{} old ones to end", all - updated));
+    }
+    (available != wanted).then(|| format!("{available} of {wanted} available"))
+}
+
 /// What makes this pod: kind and name. A ReplicaSet stands for its Deployment, whose name is the ReplicaSet's without
 /// the template's hash; a pod without a controller stands for itself.
 pub fn controller(pod: &Pod) -> Option<(String, String)> {

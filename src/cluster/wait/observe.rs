@@ -9,7 +9,7 @@ use kube::core::Selector;
 
 use super::{Target, not_verified};
 use crate::cluster::Connection;
-use crate::cluster::workload::{is_alive, is_ready};
+use crate::cluster::workload::{is_alive, is_ready, replicas, rollout};
 use crate::error::{Error, Result};
 use crate::flink::ha::{self, ClusterMap, RestAddress};
 
@@ -61,29 +61,6 @@ impl Deployed {
     fn replicas(&self) -> i32 {
         replicas(&self.deployment)
     }
-}
-
-fn replicas(deployment: &Deployment) -> i32 {
-    deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1)
-}
-
-/// What is missing until a Deployment is rolled out, by the rule of `kubectl rollout status`; None when it is.
-pub(super) fn rollout(deployment: &Deployment) -> Option<String> {
-    let wanted = replicas(deployment);
-    let status = deployment.status.clone().unwrap_or_default();
-    let count = |count: Option<i32>| count.unwrap_or_default();
-    let (all, updated, available) =
-        (count(status.replicas), count(status.updated_replicas), count(status.available_replicas));
-    if status.observed_generation < deployment.metadata.generation {
-        return Some("its controller has not seen it yet".to_owned());
-    }
-    if updated != wanted {
-        return Some(format!("{updated} of {wanted} updated"));
-    }
-    if all > updated {
-        return Some(format!("{} old ones to end", all - updated));
-    }
-    (available != wanted).then(|| format!("{available} of {wanted} available"))
 }
 
 /// The HA ConfigMap, as far as it was read.
