@@ -1,1 +1,26 @@
+//! The real cluster: what `up`, `status`, `render` and `down` do to a real API server, real pods and real Flink.
+//!
+//! `cargo xtask test` makes the cluster (tests/testbed) and runs these; see [`support`] for what they want to know of it.
+//! Where nothing names a cluster, every one of them fails: a tier that did not run shall not look green.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::allow_attributes,
+    unreachable_pub,
+    missing_docs,
+    reason = "tests"
+)]
 
+mod apply;
+mod down;
+mod failover;
+mod faults;
+mod flink;
+mod ids;
+mod render;
+mod rights;
+mod status;
+mod support;
+mod up;
