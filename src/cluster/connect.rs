@@ -10,10 +10,14 @@ use http::{HeaderValue, Response, header};
 use kube::Client;
 use kube::client::ClientBuilder;
 use kube::config::{AuthInfo, Cluster, Config, KubeConfigOptions, Kubeconfig};
+use tower::timeout::TimeoutLayer;
 use tower::util::MapResponseLayer;
 
 use crate::error::{Error, Result};
 use crate::output;
+
+/// How long the API server may take to begin an answer.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// kubectl's connection flags, with its spelling and meaning.
 #[derive(Debug, Clone, Default, Args)]
@@ -91,8 +95,8 @@ impl ConnectionArgs {
         if let Some(namespace) = &self.namespace {
             config.default_namespace.clone_from(namespace);
         }
-        // One answer, not the whole command: watches and forwards are bounded by their own timeouts.
-        config.connect_timeout = Some(self.request_timeout.unwrap_or(Duration::from_secs(30)));
+        let answer_within = self.request_timeout.filter(|timeout| !timeout.is_zero()).unwrap_or(DEFAULT_TIMEOUT);
+        config.connect_timeout = Some(answer_within);
         config.headers.push((
             header::USER_AGENT,
             HeaderValue::from_static(concat!("kubectl-flink/v", env!("CARGO_PKG_VERSION"))),
@@ -102,6 +106,8 @@ impl ConnectionArgs {
         let client = ClientBuilder::try_from(config)
             .map_err(Error::from)?
             .with_layer(&MapResponseLayer::new(move |response| show_warnings(response, &shown)))
+            // Until an answer begins: a forward or a log may then go on for as long as it likes.
+            .with_layer(&TimeoutLayer::new(answer_within))
             .build();
         Ok(Connection { client, namespace, context })
     }
@@ -137,11 +143,12 @@ impl ConnectionArgs {
             };
         };
         let context = self.context.clone().or_else(|| kubeconfig.current_context.clone()).unwrap_or_default();
-        let known: Vec<_> = kubeconfig.contexts.iter().map(|c| c.name.clone()).collect();
-        if self.context.is_some() && !known.contains(&context) {
-            return Err(Error::could_not_run(format!("context {context:?} does not exist"))
-                .hint(format!("the kubeconfig has: {}", known.join(", "))));
-        }
+        let contexts = kubeconfig.contexts.iter().map(|entry| entry.name.as_str());
+        named("context", self.context.as_deref(), contexts)?;
+        let users = kubeconfig.auth_infos.iter().map(|entry| entry.name.as_str());
+        named("user", self.user.as_deref(), users)?;
+        let clusters = kubeconfig.clusters.iter().map(|entry| entry.name.as_str());
+        named("cluster", self.cluster.as_deref(), clusters)?;
         self.override_entries(&mut kubeconfig);
         let options =
             KubeConfigOptions { context: self.context.clone(), cluster: self.cluster.clone(), user: self.user.clone() };
@@ -211,6 +218,16 @@ impl ConnectionArgs {
                 user.impersonate_groups = Some(self.as_group.clone());
             }
         }
+    }
+}
+
+/// A flag that names an entry of the kubeconfig has to name one that is there.
+fn named<'a>(what: &str, name: Option<&str>, known: impl Iterator<Item = &'a str>) -> Result<()> {
+    let known: Vec<_> = known.collect();
+    match name {
+        Some(name) if !known.contains(&name) => Err(Error::could_not_run(format!("{what} {name:?} does not exist"))
+            .hint(format!("the kubeconfig has: {}", known.join(", ")))),
+        _ => Ok(()),
     }
 }
 

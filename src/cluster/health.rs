@@ -192,7 +192,7 @@ mod tests {
             let deployment = json!({
                 "metadata": {"namespace": "n", "name": name},
                 "spec": {"selector": {}, "template": {"spec": {"containers": [{"name": "flink", "args": args}]}}},
-                "status": {"readyReplicas": ready}
+                "status": {"readyReplicas": ready, "replicas": 1, "updatedReplicas": 1, "availableReplicas": ready}
             });
             Workload::of_deployment(serde_json::from_value(deployment).unwrap()).unwrap()
         };

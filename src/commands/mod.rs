@@ -22,6 +22,8 @@ use crate::output::Ui;
     version,
     propagate_version = true,
     disable_help_subcommand = true,
+    // As kubectl has it: the last one wins.
+    args_override_self = true,
     max_term_width = 120,
     after_help = "Flags come after `flink`: kubectl flink --context staging status"
 )]

@@ -201,7 +201,14 @@ impl ConfigFile {
 
 /// A value as strict YAML 1.2 reads it back unchanged: plain where that is safe, else in double quotes.
 fn yaml_scalar(value: &str) -> String {
-    let plain = value.starts_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | '+'))
+    // What looks like a number is one to YAML, and comes out as another: 007 as 7, 1e3 as 1000.0.
+    let number_like = value.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '.' | '+' | '-'))
+        && value.chars().all(|c| c.is_ascii_hexdigit() || matches!(c, '.' | '+' | '-' | '_' | 'x' | 'o'));
+    let changes = number_like && value.parse::<i64>().map_or(true, |number| number.to_string() != value)
+        || matches!(value.to_ascii_lowercase().as_str(), "null" | "true" | "false" | "yes" | "no" | "on" | "off")
+            && !matches!(value, "true" | "false");
+    let plain = !changes
+        && value.starts_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | '+'))
         && !value.starts_with("- ")
         && value != "-"
         && !value.contains(": ")
@@ -234,9 +241,15 @@ mod tests {
         file.set("a", "x: y # z");
         file.set("c", "-Dx=\"1\"");
         file.set("d", "*");
+        file.set("e", "007");
+        file.set("f", "1600m");
+        file.set("g", "NO");
         file.remove("b");
         let text = file.write(FILE).unwrap();
-        assert_eq!(text, "# first\na: \"x: y # z\"\n\n# second\nc: -Dx=\"1\"\nd: \"*\"\n");
+        assert_eq!(
+            text,
+            "# first\na: \"x: y # z\"\n\n# second\nc: -Dx=\"1\"\nd: \"*\"\ne: \"007\"\nf: 1600m\ng: \"NO\"\n"
+        );
         assert_eq!(Configuration::read("f", FILE, &text).unwrap(), file.configuration());
         assert!(file.write(LEGACY_FILE).unwrap_err().message.contains("cannot hold"));
     }

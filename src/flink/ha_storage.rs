@@ -60,6 +60,25 @@ impl HaStorage {
     }
 }
 
+/// Checks the name of a Kubernetes object: a DNS-1123 subdomain, as claims, secrets and service accounts have.
+///
+/// # Errors
+/// No object can have that name.
+pub fn object_name(name: &str) -> Result<String, String> {
+    let is_label = |label: &str| {
+        let ends = |c: Option<char>| c.is_some_and(|c| c != '-');
+        label.chars().all(|c| matches!(c, 'a'..='z' | '0'..='9' | '-'))
+            && ends(label.chars().next())
+            && ends(label.chars().next_back())
+    };
+    if name.len() <= 253 && name.split('.').all(is_label) {
+        return Ok(name.to_owned());
+    }
+    Err(format!(
+        "{name:?} cannot be an object's name: only a-z, 0-9, '-' and '.' may be in it, not '-' or '.' at an end"
+    ))
+}
+
 impl fmt::Display for HaStorage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -89,7 +108,7 @@ impl FromStr for HaStorage {
         match text.split_once(':') {
             None if text == "pvc" => Ok(HaStorage::Claim(None)),
             None if text == "pod-local" => Ok(HaStorage::PodLocal),
-            Some(("pvc", name)) if !name.is_empty() => Ok(HaStorage::Claim(Some(name.to_owned()))),
+            Some(("pvc", name)) => Ok(HaStorage::Claim(Some(object_name(name)?))),
             Some(("host-path", dir)) if dir.starts_with('/') && dir != "/" => Ok(HaStorage::HostPath(dir.to_owned())),
             Some(("host-path", _)) => {
                 Err("host-path: needs an absolute directory: host-path:/var/lib/flink".to_owned())
@@ -111,7 +130,7 @@ mod tests {
         for text in ["s3://bucket/a", "gs://b", "pvc", "pvc:shared", "host-path:/data", "pod-local"] {
             assert_eq!(text.parse::<HaStorage>().map(|s| s.to_string()).as_deref(), Ok(text));
         }
-        for bad in ["", "s3://", "ftp://host/x", "pvc:", "host-path:data", "host-path:/", "nfs"] {
+        for bad in ["", "s3://", "ftp://host/x", "pvc:", "pvc:My_Claim", "host-path:data", "host-path:/", "nfs"] {
             assert!(bad.parse::<HaStorage>().is_err(), "{bad}");
         }
     }

@@ -30,6 +30,11 @@ impl MemorySize {
         if self.bytes.is_multiple_of(MIB) { format!("{}Mi", self.bytes / MIB) } else { self.bytes.to_string() }
     }
 
+    /// To whole mebibytes, upwards, for people to read.
+    fn rounded(self) -> MemorySize {
+        MemorySize::mebibytes(self.bytes.div_ceil(MIB))
+    }
+
     fn fraction(self, fraction: f64, min: MemorySize, max: MemorySize) -> MemorySize {
         #[expect(
             clippy::cast_possible_truncation,
@@ -87,7 +92,7 @@ fn flink_memory(configuration: &Configuration, prefix: &str, process: MemorySize
         format!(
             "{prefix}.process.size is {process}, but JVM metaspace ({metaspace}) and JVM overhead ({overhead}) alone \
              take {}",
-            MemorySize { bytes: metaspace.bytes + overhead.bytes }
+            MemorySize { bytes: metaspace.bytes + overhead.bytes }.rounded()
         )
     })
 }
@@ -142,10 +147,13 @@ pub fn check_taskmanager(configuration: &Configuration) -> Result<(), String> {
     let parts = framework_heap.bytes + framework_off_heap.bytes + task_off_heap.bytes + network.bytes + managed.bytes;
     if parts > flink.bytes {
         return Err(format!(
-            "{TASKMANAGER_PROCESS_SIZE} is {process}, which leaves {flink} for Flink; its framework heap \
-             ({framework_heap}), framework off-heap ({framework_off_heap}), managed ({managed}) and network memory \
-             ({network}) need {}: raise it (with Flink's defaults to 984m or more)",
-            MemorySize { bytes: parts + task_off_heap.bytes }
+            "{TASKMANAGER_PROCESS_SIZE} is {process}, which leaves {} for Flink; its framework heap \
+             ({framework_heap}), framework off-heap ({framework_off_heap}), managed ({}) and network memory ({}) need {}: \
+             raise it (with Flink's defaults to 984m or more)",
+            flink.rounded(),
+            managed.rounded(),
+            network.rounded(),
+            MemorySize { bytes: parts }.rounded()
         ));
     }
     Ok(())

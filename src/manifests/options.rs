@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::Toleration;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::flink::ha_storage::HaStorage;
+use crate::flink::ha_storage::{HaStorage, object_name};
 use crate::flink::memory::{JOBMANAGER_PROCESS_SIZE, MemorySize, TASKMANAGER_PROCESS_SIZE};
 use crate::flink::version::{Version, modern_name};
 
@@ -71,7 +71,7 @@ pub struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ha_storage: Option<HaStorage>,
     /// Secret whose entries become environment variables of both roles, repeatable
-    #[arg(long, value_name = "SECRET")]
+    #[arg(long, value_name = "SECRET", value_parser = object_name)]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub env_from_secret: Vec<String>,
     /// Any Flink option, repeatable
@@ -83,15 +83,15 @@ pub struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expose: Option<Expose>,
     /// Service account of the JobManagers (and of the TaskManagers); no RBAC is made for it, only checked
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = object_name)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service_account: Option<String>,
     /// Service account of the TaskManagers; no RBAC is made for it, only checked
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = object_name)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub taskmanager_service_account: Option<String>,
     /// Secret to pull the image with, repeatable
-    #[arg(long, value_name = "SECRET")]
+    #[arg(long, value_name = "SECRET", value_parser = object_name)]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pull_secret: Vec<String>,
     /// Label that a node must have, repeatable

@@ -234,7 +234,7 @@ fn creation_hint(message: &str) -> &'static str {
         ),
         ("denied the request", "an admission webhook refuses the pod: the message is its own"),
         ("error looking up service account", "create the service account, or correct serviceAccountName"),
-        ("limitrange", "the namespace's LimitRange does not allow these requests or limits"),
+        ("usage per Container is", "the namespace's LimitRange does not allow these requests or limits"),
         ("failed calling webhook", "an admission webhook does not answer: see who runs it"),
     ];
     hints.into_iter().find_map(|(phrase, hint)| message.contains(phrase).then_some(hint)).unwrap_or_default()
