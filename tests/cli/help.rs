@@ -13,6 +13,7 @@ fn of_the_program() {
     Commands:
       up      Bring a highly available Flink session cluster up
       status  Show leader, pods, slots, jobs and high-availability data of Flink clusters
+      down    Take a Flink cluster down
       render  Write the numbered manifests of a cluster, for kubectl apply or a git repository
 
     Options:

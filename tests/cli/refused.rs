@@ -191,7 +191,38 @@ fn places() {
         &["up", "--toleration", "a=b:Never"],
         &["up", "--label", "team"],
         &["up", "--label", "app.kubernetes.io/name=x"],
-    ]), @"TODO");
+    ]), @r#"
+    $ up --ha-storage nfs
+    error: invalid value 'nfs' for '--ha-storage <STORAGE>': "nfs" is no storage: write s3://BUCKET/FOLDER (or gs, abfs, hdfs, oss), pvc, pvc:NAME, host-path:DIR or pod-local
+    $ up --ha-storage s3:bucket
+    error: invalid value 's3:bucket' for '--ha-storage <STORAGE>': "s3:bucket" is no storage: write s3://BUCKET/FOLDER (or gs, abfs, hdfs, oss), pvc, pvc:NAME, host-path:DIR or pod-local
+    $ up --ha-storage s3://
+    error: invalid value 's3://' for '--ha-storage <STORAGE>': "s3://" names no bucket: write s3://BUCKET/FOLDER
+    $ up --ha-storage ftp://host/x
+    error: invalid value 'ftp://host/x' for '--ha-storage <STORAGE>': ftp:// is no storage that Flink has a plugin for: s3, s3p, s3a, gs, abfs, abfss, wasb, wasbs, oss, hdfs
+    $ up --ha-storage pvc:
+    error: invalid value 'pvc:' for '--ha-storage <STORAGE>': "pvc:" is no storage: write s3://BUCKET/FOLDER (or gs, abfs, hdfs, oss), pvc, pvc:NAME, host-path:DIR or pod-local
+    $ up --ha-storage host-path:data
+    error: invalid value 'host-path:data' for '--ha-storage <STORAGE>': host-path: needs an absolute directory: host-path:/var/lib/flink
+    $ up --ha-storage host-path:/
+    error: invalid value 'host-path:/' for '--ha-storage <STORAGE>': host-path: needs an absolute directory: host-path:/var/lib/flink
+    $ up --expose ingress
+    error: invalid value 'ingress' for '--expose <HOW>': "ingress" is not one of cluster-ip, node-port, node-port=PORT, load-balancer
+    $ up --expose node-port=0
+    error: invalid value 'node-port=0' for '--expose <HOW>': "0" is no port; API servers take 30000 to 32767 by default
+    $ up --expose node-port=high
+    error: invalid value 'node-port=high' for '--expose <HOW>': "high" is no port; API servers take 30000 to 32767 by default
+    $ up --node-selector zone
+    error: invalid value 'zone' for '--node-selector <KEY=VALUE>': "zone" is not KEY=VALUE
+    $ up --toleration :NoSchedule
+    error: invalid value ':NoSchedule' for '--toleration <TAINT>': ":NoSchedule" names no taint: write KEY, KEY=VALUE or KEY=VALUE:NoSchedule
+    $ up --toleration a=b:Never
+    error: invalid value 'a=b:Never' for '--toleration <TAINT>': "Never" is no effect: NoSchedule, PreferNoSchedule or NoExecute
+    $ up --label team
+    error: invalid value 'team' for '--label <KEY=VALUE>': "team" is not KEY=VALUE
+    $ up --label app.kubernetes.io/name=x
+    error: --label app.kubernetes.io/name=x: objects are found again by this label, it cannot be changed
+    "#);
 }
 
 #[test]
