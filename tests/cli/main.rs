@@ -1,1 +1,17 @@
+//! What a user types and sees where no cluster is needed: the real program, in a clean environment.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::allow_attributes,
+    unreachable_pub,
+    missing_docs,
+    reason = "tests"
+)]
 
+mod connection;
+mod help;
+mod refused;
+mod render;
+mod support;

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::process::{Command, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -154,6 +154,8 @@ impl<'a> Flink<'a> {
 struct Forward {
     port: u16,
     _kubectl: Background,
+    /// kubectl says something for each connection, and ends where nobody can read it.
+    _says: BufReader<ChildStdout>,
 }
 
 impl Forward {
@@ -161,10 +163,12 @@ impl Forward {
         let mut command: Command = test.kubectl_command(&["port-forward", &format!("pod/{pod}"), ":8081"]);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let mut says = BufReader::new(child.stdout.take().unwrap());
+        says.read_line(&mut line).unwrap();
         let child = Background(child);
         let port = line.split("127.0.0.1:").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok());
-        Forward { port: port.unwrap_or_else(|| panic!("kubectl port-forward says {line:?}")), _kubectl: child }
+        let port = port.unwrap_or_else(|| panic!("kubectl port-forward says {line:?}"));
+        Forward { port, _kubectl: child, _says: says }
     }
 
     fn post(&self, path: &str, kind: &str, body: &[u8]) -> Option<Value> {
@@ -177,16 +181,24 @@ impl Forward {
         );
         stream.write_all(head.as_bytes()).ok()?;
         stream.write_all(body).ok()?;
-        let mut answer = Vec::new();
-        // The other end may be reset after the answer.
-        let _ = stream.read_to_end(&mut answer);
-        let answer = String::from_utf8_lossy(&answer);
-        let (head, body) = answer.split_once("\r\n\r\n")?;
+        // Not to the end of the stream: the tunnel does not always pass that on.
+        let (mut answer, mut head) = (BufReader::new(stream), String::new());
+        while !head.ends_with("\r\n\r\n") {
+            if answer.read_line(&mut head).ok()? == 0 {
+                return None;
+            }
+        }
+        let length = head.lines().find_map(|line| {
+            line.to_lowercase().strip_prefix("content-length:").and_then(|n| n.trim().parse::<usize>().ok())
+        });
+        let mut body = vec![0; length?];
+        answer.read_exact(&mut body).ok()?;
+        let body = String::from_utf8_lossy(&body);
         if !head.starts_with("HTTP/1.1 200") {
             eprintln!("POST {path}: {head}\n{}", body.chars().take(2000).collect::<String>());
             return None;
         }
-        serde_json::from_str(body).ok()
+        serde_json::from_str(&body).ok()
     }
 }
 

@@ -98,7 +98,7 @@ fn who_cannot_tell_what_storage_there_is_chooses_it() {
     replace_role(&test, Some(("create", "persistentvolumeclaims")));
     test.kubectl_here(&["create", "rolebinding", "ann", "--role=runs-up", "--user=ann"]);
     let up = |arguments: &[&str]| test.flink_as("ann", &[&["up"], &NOWHERE[..], arguments].concat());
-    up(&[]).exits(3).says(&["nothing was sent", "StorageClass", "--ha-storage"]);
+    up(&[]).exits(3).says(&["nothing was sent", "create persistentvolumeclaims"]);
     up(&["--ha-storage=pod-local"]).ok();
 }
 

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 /// Small sizes, so that three clusters fit on a small machine beside their Kubernetes.
-pub const SMALL: [&str; 4] = ["--jobmanager-memory", "900m", "--taskmanager-memory", "1000m"];
+pub const SMALL: [&str; 4] =
+    ["--jobmanager-memory=900m", "--taskmanager-memory=1000m", "--jobmanager-cpu=100m", "--taskmanager-cpu=100m"];
 /// How long anything may take that has to happen. Nothing is asserted about times: the machine may be slow or busy.
 pub const PATIENCE: Duration = Duration::from_secs(400);
 /// A wait that ends with a reason ends long before this.

@@ -1,0 +1,576 @@
+//! The help of every command, and streams that close.
+
+use crate::support::Home;
+
+#[test]
+fn of_the_program() {
+    let home = Home::new();
+    insta::assert_snapshot!(home.run(&["--help"]), @"
+    Run Apache Flink on Kubernetes: highly available clusters from one command, without Java
+
+    Usage: kubectl flink [OPTIONS] <COMMAND>
+
+    Commands:
+      up      Bring a highly available Flink session cluster up
+      status  Show leader, pods, slots, jobs and high-availability data of Flink clusters
+      down    Take a Flink cluster down
+      render  Write the numbered manifests of a cluster, for kubectl apply or a git repository
+
+    Options:
+      -h, --help
+              Print help (see a summary with '-h')
+
+      -V, --version
+              Print version
+
+    Kubernetes options:
+      -n, --namespace <NAMESPACE>
+              Namespace to work in [default: the context's]
+
+          --kubeconfig <FILE>
+              Path to the kubeconfig file
+
+          --context <NAME>
+              Name of the kubeconfig context to use
+
+          --cluster <NAME>
+              Name of the kubeconfig cluster to use
+
+          --user <NAME>
+              Name of the kubeconfig user to use
+
+      -s, --server <URL>
+              Address and port of the Kubernetes API server
+
+          --token <TOKEN>
+              Bearer token for authentication to the API server
+
+          --as <USER>
+              User to impersonate
+
+          --as-group <GROUP>
+              Group to impersonate, repeatable
+
+          --as-uid <UID>
+              UID to impersonate
+
+          --certificate-authority <FILE>
+              Path to the certificate authority's certificate
+
+          --client-certificate <FILE>
+              Path to the client certificate
+
+          --client-key <FILE>
+              Path to the client key
+
+          --insecure-skip-tls-verify[=<BOOL>]
+              Do not check the server's certificate: insecure
+              
+              [possible values: true, false]
+
+          --tls-server-name <NAME>
+              Name to check the server's certificate against
+
+          --request-timeout <DURATION>
+              Time to wait for a single answer of the API server, like 10s or 2m [default: 30s]
+
+    Output options:
+      -q, --quiet
+              Say nothing but warnings and errors
+
+    Flags come after `flink`: kubectl flink --context staging status
+    ");
+    let version = home.run(&["--version"]);
+    assert!(version.starts_with("kubectl flink ") || version.starts_with("kubectl-flink "), "{version}");
+}
+
+#[test]
+fn of_up() {
+    insta::assert_snapshot!(Home::new().run(&["up", "--help"]), @"
+    Bring a highly available Flink session cluster up
+
+    Applies the profile's manifests in the order of their numbers (server-side apply), then waits until
+    the JobManagers and TaskManagers run, a leader is elected, and Flink's REST API answers with every
+    TaskManager. Options that are not given keep what the last `up` of this cluster recorded.
+
+    Usage: kubectl flink up [OPTIONS] [NAME]
+
+    Arguments:
+      [NAME]
+              Name of the cluster: Flink's cluster-id, and what its objects' names begin with
+              
+              [default: flink]
+
+    Options:
+      -h, --help
+              Print help (see a summary with '-h')
+
+      -V, --version
+              Print version
+
+    Flink cluster options:
+          --flink-version <VERSION>
+              Flink version, like 1.20 or 1.20.5 [default: 1.20.5]
+
+          --image <IMAGE>
+              Image of both roles [default: apache/flink:VERSION]
+
+          --jobmanager-image <IMAGE>
+              Image of the JobManagers, if it is another one
+
+          --taskmanager-image <IMAGE>
+              Image of the TaskManagers, if it is another one
+
+          --jobmanagers <N>
+              Number of JobManagers; the second and further ones are standbys [default: 1]
+
+          --taskmanagers <N>
+              Number of TaskManagers [default: 2]
+
+          --slots <N>
+              Task slots of each TaskManager [default: 2]
+
+          --parallelism <N>
+              Default parallelism of jobs [default: 2]
+
+          --jobmanager-memory <SIZE>
+              Whole memory of a JobManager, as Flink writes sizes [default: 1600m]
+
+          --taskmanager-memory <SIZE>
+              Whole memory of a TaskManager, as Flink writes sizes [default: 1728m]
+
+          --jobmanager-cpu <CPU>
+              CPU request of a JobManager; it has no CPU limit [default: 200m]
+
+          --taskmanager-cpu <CPU>
+              CPU request of a TaskManager; it has no CPU limit [default: 200m]
+
+          --ha-storage <STORAGE>
+              Where jobs and checkpoints are kept: s3://BUCKET/FOLDER (or gs, abfs, hdfs, oss), pvc,
+              pvc:NAME, host-path:DIR or pod-local [default: pvc where the cluster has a default
+              StorageClass, else pod-local]
+
+          --env-from-secret <SECRET>
+              Secret whose entries become environment variables of both roles, repeatable
+
+      -D <KEY=VALUE>
+              Any Flink option, repeatable
+
+          --expose <HOW>
+              How the web UI can be reached: cluster-ip, node-port[=PORT] or load-balancer [default:
+              cluster-ip]
+
+          --service-account <NAME>
+              Service account of the JobManagers (and of the TaskManagers); no RBAC is made for it, only
+              checked
+
+          --taskmanager-service-account <NAME>
+              Service account of the TaskManagers; no RBAC is made for it, only checked
+
+          --pull-secret <SECRET>
+              Secret to pull the image with, repeatable
+
+          --node-selector <KEY=VALUE>
+              Label that a node must have, repeatable
+
+          --toleration <TAINT>
+              Taint that the pods bear, as KEY[=VALUE][:EFFECT], repeatable
+
+          --label <KEY=VALUE>
+              Label for every object and pod, repeatable
+
+          --annotation <KEY=VALUE>
+              Annotation for every object and pod, repeatable
+
+      -f, --filename <DIR>
+              Apply the numbered files of this folder instead of the embedded ones
+
+          --reset[=<BOOL>]
+              Forget what the last up recorded: every option that is not given has its default
+
+          --dry-run[=<none|client|server>]
+              Only say what would happen: `client` changes nothing, `server` lets the API server check
+              it too
+              
+              [default: none]
+
+          --diff[=<BOOL>]
+              Show what would change and change nothing; exit code 1 if something would
+
+          --wait[=<BOOL>]
+              Wait until the cluster serves
+              
+              [default: true]
+
+          --timeout <DURATION>
+              How long to wait
+              
+              [default: 5m]
+
+          --force-conflicts[=<BOOL>]
+              Take over fields that another field manager owns
+
+      -o, --output <json|yaml|name>
+              Print what was done, as one document or by name
+
+    Kubernetes options:
+      -n, --namespace <NAMESPACE>
+              Namespace to work in [default: the context's]
+
+          --kubeconfig <FILE>
+              Path to the kubeconfig file
+
+          --context <NAME>
+              Name of the kubeconfig context to use
+
+          --cluster <NAME>
+              Name of the kubeconfig cluster to use
+
+          --user <NAME>
+              Name of the kubeconfig user to use
+
+      -s, --server <URL>
+              Address and port of the Kubernetes API server
+
+          --token <TOKEN>
+              Bearer token for authentication to the API server
+
+          --as <USER>
+              User to impersonate
+
+          --as-group <GROUP>
+              Group to impersonate, repeatable
+
+          --as-uid <UID>
+              UID to impersonate
+
+          --certificate-authority <FILE>
+              Path to the certificate authority's certificate
+
+          --client-certificate <FILE>
+              Path to the client certificate
+
+          --client-key <FILE>
+              Path to the client key
+
+          --insecure-skip-tls-verify[=<BOOL>]
+              Do not check the server's certificate: insecure
+              
+              [possible values: true, false]
+
+          --tls-server-name <NAME>
+              Name to check the server's certificate against
+
+          --request-timeout <DURATION>
+              Time to wait for a single answer of the API server, like 10s or 2m [default: 30s]
+
+    Output options:
+      -q, --quiet
+              Say nothing but warnings and errors
+
+    Examples:
+      # A cluster named `flink` in the namespace of the context
+      kubectl flink up
+
+      # State in S3, credentials from a Secret, a standby JobManager, in a namespace of its own
+      kubectl flink up prod -n streaming --ha-storage s3://bucket/flink --env-from-secret s3-credentials
+      --jobmanagers 2
+
+      # One more TaskManager; everything else stays as it is
+      kubectl flink up --taskmanagers 3
+
+      # What would change?
+      kubectl flink up --slots 4 --diff
+
+      # Your own numbered files
+      kubectl flink up -f ./manifests
+    ");
+    // The short help has less, and fits where the long one scrolls.
+    let (short, long) = (Home::new().run(&["up", "-h"]), Home::new().run(&["up", "--help"]));
+    assert!(short.lines().count() < long.lines().count());
+}
+
+#[test]
+fn of_render() {
+    insta::assert_snapshot!(Home::new().run(&["render", "--help"]), @"
+    Write the numbered manifests of a cluster, for kubectl apply or a git repository
+
+    Takes the options of `up` and asks no cluster anything. Applied with kubectl in the order of their
+    numbers, the files make the same cluster as `up` with these options. Where `up` would look what
+    storage the cluster has, this writes a PersistentVolumeClaim.
+
+    Usage: kubectl flink render [OPTIONS] [NAME]
+
+    Arguments:
+      [NAME]
+              Name of the cluster: Flink's cluster-id, and what its objects' names begin with
+              
+              [default: flink]
+
+    Options:
+      -h, --help
+              Print help (see a summary with '-h')
+
+      -V, --version
+              Print version
+
+    Flink cluster options:
+          --flink-version <VERSION>
+              Flink version, like 1.20 or 1.20.5 [default: 1.20.5]
+
+          --image <IMAGE>
+              Image of both roles [default: apache/flink:VERSION]
+
+          --jobmanager-image <IMAGE>
+              Image of the JobManagers, if it is another one
+
+          --taskmanager-image <IMAGE>
+              Image of the TaskManagers, if it is another one
+
+          --jobmanagers <N>
+              Number of JobManagers; the second and further ones are standbys [default: 1]
+
+          --taskmanagers <N>
+              Number of TaskManagers [default: 2]
+
+          --slots <N>
+              Task slots of each TaskManager [default: 2]
+
+          --parallelism <N>
+              Default parallelism of jobs [default: 2]
+
+          --jobmanager-memory <SIZE>
+              Whole memory of a JobManager, as Flink writes sizes [default: 1600m]
+
+          --taskmanager-memory <SIZE>
+              Whole memory of a TaskManager, as Flink writes sizes [default: 1728m]
+
+          --jobmanager-cpu <CPU>
+              CPU request of a JobManager; it has no CPU limit [default: 200m]
+
+          --taskmanager-cpu <CPU>
+              CPU request of a TaskManager; it has no CPU limit [default: 200m]
+
+          --ha-storage <STORAGE>
+              Where jobs and checkpoints are kept: s3://BUCKET/FOLDER (or gs, abfs, hdfs, oss), pvc,
+              pvc:NAME, host-path:DIR or pod-local [default: pvc where the cluster has a default
+              StorageClass, else pod-local]
+
+          --env-from-secret <SECRET>
+              Secret whose entries become environment variables of both roles, repeatable
+
+      -D <KEY=VALUE>
+              Any Flink option, repeatable
+
+          --expose <HOW>
+              How the web UI can be reached: cluster-ip, node-port[=PORT] or load-balancer [default:
+              cluster-ip]
+
+          --service-account <NAME>
+              Service account of the JobManagers (and of the TaskManagers); no RBAC is made for it, only
+              checked
+
+          --taskmanager-service-account <NAME>
+              Service account of the TaskManagers; no RBAC is made for it, only checked
+
+          --pull-secret <SECRET>
+              Secret to pull the image with, repeatable
+
+          --node-selector <KEY=VALUE>
+              Label that a node must have, repeatable
+
+          --toleration <TAINT>
+              Taint that the pods bear, as KEY[=VALUE][:EFFECT], repeatable
+
+          --label <KEY=VALUE>
+              Label for every object and pod, repeatable
+
+          --annotation <KEY=VALUE>
+              Annotation for every object and pod, repeatable
+
+          --to <DIR>
+              Write one file for each number into this folder, which may not hold other manifests
+
+    Kubernetes options:
+      -n, --namespace <NAMESPACE>
+              Namespace to work in [default: the context's]
+
+          --kubeconfig <FILE>
+              Path to the kubeconfig file
+
+          --context <NAME>
+              Name of the kubeconfig context to use
+
+          --cluster <NAME>
+              Name of the kubeconfig cluster to use
+
+          --user <NAME>
+              Name of the kubeconfig user to use
+
+      -s, --server <URL>
+              Address and port of the Kubernetes API server
+
+          --token <TOKEN>
+              Bearer token for authentication to the API server
+
+          --as <USER>
+              User to impersonate
+
+          --as-group <GROUP>
+              Group to impersonate, repeatable
+
+          --as-uid <UID>
+              UID to impersonate
+
+          --certificate-authority <FILE>
+              Path to the certificate authority's certificate
+
+          --client-certificate <FILE>
+              Path to the client certificate
+
+          --client-key <FILE>
+              Path to the client key
+
+          --insecure-skip-tls-verify[=<BOOL>]
+              Do not check the server's certificate: insecure
+              
+              [possible values: true, false]
+
+          --tls-server-name <NAME>
+              Name to check the server's certificate against
+
+          --request-timeout <DURATION>
+              Time to wait for a single answer of the API server, like 10s or 2m [default: 30s]
+
+    Output options:
+      -q, --quiet
+              Say nothing but warnings and errors
+
+    Examples:
+      # To look at
+      kubectl flink render
+
+      # Numbered files, to apply in order
+      kubectl flink render prod -n streaming --ha-storage s3://bucket/flink --to manifests
+      for f in manifests/*.yaml; do kubectl apply -f $f; done
+    ");
+}
+
+#[test]
+fn of_status() {
+    insta::assert_snapshot!(Home::new().run(&["status", "--help"]), @"
+    Show leader, pods, slots, jobs and high-availability data of Flink clusters
+
+    Works on every Flink cluster of the namespace, whoever made it. Asks Flink itself through the API
+    server, so that no port needs to be open. Exits with 1 if something is not healthy, with 3 if that
+    could not be found out.
+
+    Usage: kubectl flink status [OPTIONS] [NAME]
+
+    Arguments:
+      [NAME]
+              Cluster to show [default: all of the namespace]
+
+    Options:
+      -A, --all-namespaces
+              Look in all namespaces
+
+      -o, --output <FORMAT>
+              Output format
+
+              Possible values:
+              - wide: A table with more columns
+              - json: One JSON document
+              - yaml: One YAML document
+              - name: Names only
+
+      -w, --watch
+              Show it again every 2 seconds; where the output is no terminal, at each change
+
+          --timeout <DURATION>
+              Time to wait for the cluster's answers, like 10s or 2m
+              
+              [default: 10s]
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+      -V, --version
+              Print version
+
+    Kubernetes options:
+      -n, --namespace <NAMESPACE>
+              Namespace to work in [default: the context's]
+
+          --kubeconfig <FILE>
+              Path to the kubeconfig file
+
+          --context <NAME>
+              Name of the kubeconfig context to use
+
+          --cluster <NAME>
+              Name of the kubeconfig cluster to use
+
+          --user <NAME>
+              Name of the kubeconfig user to use
+
+      -s, --server <URL>
+              Address and port of the Kubernetes API server
+
+          --token <TOKEN>
+              Bearer token for authentication to the API server
+
+          --as <USER>
+              User to impersonate
+
+          --as-group <GROUP>
+              Group to impersonate, repeatable
+
+          --as-uid <UID>
+              UID to impersonate
+
+          --certificate-authority <FILE>
+              Path to the certificate authority's certificate
+
+          --client-certificate <FILE>
+              Path to the client certificate
+
+          --client-key <FILE>
+              Path to the client key
+
+          --insecure-skip-tls-verify[=<BOOL>]
+              Do not check the server's certificate: insecure
+              
+              [possible values: true, false]
+
+          --tls-server-name <NAME>
+              Name to check the server's certificate against
+
+          --request-timeout <DURATION>
+              Time to wait for a single answer of the API server, like 10s or 2m [default: 30s]
+
+    Output options:
+      -q, --quiet
+              Say nothing but warnings and errors
+    ");
+}
+
+#[test]
+fn a_reader_that_goes_is_no_error() {
+    let home = Home::new();
+    for arguments in [&["render"][..], &["--help"], &["up", "--help"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = home.command(&[arguments, &["--quiet"]].concat()).stdout(writer).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), stderr.as_str()), (Some(0), ""), "{arguments:?}");
+    }
+}
+
+#[test]
+fn colour_is_for_terminals() {
+    let home = Home::new();
+    for arguments in [&["--help"][..], &["up", "Flink"], &["up"], &["render"]] {
+        assert!(!home.run(arguments).contains('\u{1b}'), "{arguments:?}");
+    }
+}
