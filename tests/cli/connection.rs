@@ -50,8 +50,8 @@ fn with_a_kubeconfig_that_says_something_else() {
     "#);
     insta::assert_snapshot!(home.run(&["up", "--cluster", "staging"]), @"
     ---- stderr
-    error: the kubeconfig cannot be used: failed to load the cluster of context: staging
-    hint: see: kubectl config view
+    error: cluster "staging" does not exist
+    hint: the kubeconfig has: c
     [exit status: 3]
     ");
     let unknown_user = home.run(&["up", "--user", "staging"]);

@@ -99,13 +99,13 @@ fn memory() {
     $ up --jobmanager-memory 500m
     error: Flink could not start: jobmanager.memory.process.size is 500m, which leaves 0m for the heap: at least 128m are needed, that is 704m in all
     $ up --taskmanager-memory 500m
-    error: Flink could not start: taskmanager.memory.process.size is 500m, which leaves 52m for Flink; its framework heap (128m), framework off-heap (128m), managed (21810380b) and network memory (64m) need 357354700b: raise it (with Flink's defaults to 984m or more)
+    error: Flink could not start: taskmanager.memory.process.size is 500m, which leaves 52m for Flink; its framework heap (128m), framework off-heap (128m), managed (21m) and network memory (64m) need 341m: raise it (with Flink's defaults to 984m or more)
     $ up -Djobmanager.memory.process.size=448m
     error: Flink could not start: jobmanager.memory.process.size is 448m, but JVM metaspace (256m) and JVM overhead (192m) alone take 448m
     $ up -Dtaskmanager.memory.managed.size=2g
     error: Flink could not start: taskmanager.memory.process.size is 1728m, which leaves 1280m for Flink; its framework heap (128m), framework off-heap (128m), managed (2048m) and network memory (128m) need 2432m: raise it (with Flink's defaults to 984m or more)
     $ render --taskmanager-memory 500m
-    error: Flink could not start: taskmanager.memory.process.size is 500m, which leaves 52m for Flink; its framework heap (128m), framework off-heap (128m), managed (21810380b) and network memory (64m) need 357354700b: raise it (with Flink's defaults to 984m or more)
+    error: Flink could not start: taskmanager.memory.process.size is 500m, which leaves 52m for Flink; its framework heap (128m), framework off-heap (128m), managed (21m) and network memory (64m) need 341m: raise it (with Flink's defaults to 984m or more)
     "#);
 }
 
@@ -201,7 +201,7 @@ fn places() {
     $ up --ha-storage ftp://host/x
     error: invalid value 'ftp://host/x' for '--ha-storage <STORAGE>': ftp:// is no storage that Flink has a plugin for: s3, s3p, s3a, gs, abfs, abfss, wasb, wasbs, oss, hdfs
     $ up --ha-storage pvc:
-    error: invalid value 'pvc:' for '--ha-storage <STORAGE>': "pvc:" is no storage: write s3://BUCKET/FOLDER (or gs, abfs, hdfs, oss), pvc, pvc:NAME, host-path:DIR or pod-local
+    error: invalid value 'pvc:' for '--ha-storage <STORAGE>': "" cannot be an object's name: only a-z, 0-9, '-' and '.' may be in it, not '-' or '.' at an end
     $ up --ha-storage host-path:data
     error: invalid value 'host-path:data' for '--ha-storage <STORAGE>': host-path: needs an absolute directory: host-path:/var/lib/flink
     $ up --ha-storage host-path:/
