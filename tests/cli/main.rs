@@ -1,5 +1,6 @@
 //! What a user types and sees where no cluster is needed: the real program, in a clean environment.
 #![allow(
+    clippy::pedantic,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

@@ -3,6 +3,7 @@
 //! `cargo xtask test` makes the cluster (tests/testbed) and runs these; see [`support`] for what they want to know of it.
 //! Where nothing names a cluster, every one of them fails: a tier that did not run shall not look green.
 #![allow(
+    clippy::pedantic,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
