@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::role::image_version;
+
 /// The latest release of each minor version that the profile is made for.
 const KNOWN: [Version; 9] = [
     Version::new(1, 16, 3),
@@ -48,9 +50,7 @@ impl Version {
     /// The version of an official image, from its tag: `apache/flink:1.20.5-scala_2.12-java17` is 1.20.5.
     /// None where the tag does not begin with a version that this program knows.
     pub fn of_image(image: &str) -> Option<Self> {
-        let name = image.split('@').next().unwrap_or(image);
-        let (_, tag) = name.rsplit('/').next()?.split_once(':')?;
-        tag.split('-').next()?.parse().ok()
+        image_version(image)?.parse().ok()
     }
 
     /// Whether the configuration file is `config.yaml` (from 1.19 on), and not `flink-conf.yaml`.
