@@ -189,6 +189,8 @@ impl<'a> Wait<'a> {
     fn out_of_reach(&mut self, error: Error) -> String {
         let what = format!("the API server, which is out of reach ({})", error.message);
         self.unreachable = Some(error);
+        // Controllers were as blind as we were: what they say first is not what they will say.
+        self.standing.clear();
         what
     }
 

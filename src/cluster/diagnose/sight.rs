@@ -94,8 +94,10 @@ fn unscheduled(object: &str, condition: &PodCondition) -> Sighting {
     .into_iter()
     .find_map(|(phrase, hint)| message.contains(phrase).then_some(hint));
     problem.hint = hint.unwrap_or("see the pod's node selector, affinity and requests").into();
-    // Not while its volume is being made: the claim tells whether that goes wrong.
-    problem.terminal = !message.contains("unbound immediate PersistentVolumeClaims");
+    // Not while its volume is being made, which the claim tells more of, nor while a scheduler that has just started does
+    // not know the volume yet.
+    let volume = ["unbound immediate PersistentVolumeClaims", "persistentvolume \""];
+    problem.terminal = !volume.iter().any(|phrase| message.contains(phrase));
     problem.grace = if message.contains("not found") { MISSING } else { UNSCHEDULABLE };
     Sighting { problem, ask: Ask::Scheduling }
 }
