@@ -58,6 +58,12 @@ const KNOWN: [Known; 8] = [
         hint: "the process writes to a path that is mounted read-only, or the container has readOnlyRootFilesystem",
         lasting: true,
     },
+    Known { phrase: "Could not parse value '", hint: "correct this option of Flink's configuration", lasting: true },
+    Known {
+        phrase: "Unable to execute HTTP request",
+        hint: "the object store does not answer: see the endpoint in Flink's configuration (s3.endpoint)",
+        lasting: false,
+    },
     Known {
         phrase: "java.lang.OutOfMemoryError",
         hint: "the process needs more of the kind of memory that the message names",
@@ -169,6 +175,16 @@ pub(super) fn shorten(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_option_that_flink_cannot_read() {
+        let log = "ERROR org.apache.flink.runtime.entrypoint.ClusterEntrypoint [] - Could not start cluster entrypoint.\n\
+                   java.lang.IllegalArgumentException: Could not parse value 'nonsense' for key 'pekko.ask.timeout'.\n\
+                   Caused by: java.lang.NumberFormatException: text does not start with a number\n";
+        let telling = telling(log).unwrap();
+        assert!(telling.line.contains("for key 'pekko.ask.timeout'"), "{}", telling.line);
+        assert!(telling.lasting);
+    }
 
     #[test]
     fn job_that_cannot_be_recovered() {
