@@ -12,7 +12,7 @@ struct Known {
 }
 
 /// In the order in which they are looked for: what explains more comes first.
-const KNOWN: [Known; 8] = [
+const KNOWN: [Known; 10] = [
     // SessionDispatcherLeaderProcess, when the HA ConfigMap points to a file that is gone.
     Known {
         phrase: "Could not recover job with job id",
