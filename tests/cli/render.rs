@@ -316,7 +316,7 @@ fn values_arrive_as_they_were_typed() {
     let changed: Vec<_> = values
         .iter()
         .map(|value| (*value, setting(&objects(&["-D", &format!("my.key={value}")]), "my.key")))
-        .filter(|(value, read)| *read != Value::from(*value))
+        .filter(|(value, read)| read.as_str() != Some(*value))
         .collect();
     assert_eq!(changed, []);
     // Numbers stay numbers.

@@ -173,7 +173,7 @@ impl Forward {
 
     fn post(&self, path: &str, kind: &str, body: &[u8]) -> Option<Value> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
-        stream.set_read_timeout(Some(Duration::from_secs(60))).ok()?;
+        stream.set_read_timeout(Some(Duration::from_mins(1))).ok()?;
         let head = format!(
             "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: {kind}\r\n\
              Content-Length: {}\r\n\r\n",
