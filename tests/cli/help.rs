@@ -556,6 +556,132 @@ fn of_status() {
 }
 
 #[test]
+fn of_down() {
+    insta::assert_snapshot!(Home::new().run(&["down", "--help"]), @"
+    Take a Flink cluster down
+
+    Deletes what `up` made, in reverse: the JobManagers first, so that no job fails for want of
+    TaskManagers and Flink keeps what it needs to recover it. Flink's high-availability ConfigMaps stay
+    where the storage behind them outlives the pods: the next `up` recovers the jobs. Volumes stay,
+    unless --purge-volumes is given.
+
+    Usage: kubectl flink down [OPTIONS] [NAME]
+
+    Arguments:
+      [NAME]
+              Name of the cluster
+              
+              [default: flink]
+
+    Options:
+      -y, --yes[=<BOOL>]
+              Do not ask, also where jobs run or state is lost
+
+          --force[=<BOOL>]
+              Go on although it cannot be learnt whether jobs run
+
+          --keep-ha[=<BOOL>]
+              Keep Flink's high-availability ConfigMaps, whatever storage is behind them
+
+          --purge-ha[=<BOOL>]
+              Remove Flink's high-availability ConfigMaps: no job can be recovered from them any more
+
+          --purge-volumes[=<BOOL>]
+              Delete the volumes that `up` made, with the checkpoints and savepoints on them
+
+          --dry-run[=<none|client|server>]
+              Only say what would be deleted: `client` changes nothing, `server` lets the API server
+              check it too
+              
+              [default: none]
+
+          --wait[=<BOOL>]
+              Wait until everything is gone; the JobManagers are waited for in any case
+              
+              [default: true]
+
+          --timeout <DURATION>
+              How long to wait
+              
+              [default: 5m]
+
+      -o, --output <json|yaml|name>
+              Print what was done, as one document or by name
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+      -V, --version
+              Print version
+
+    Kubernetes options:
+      -n, --namespace <NAMESPACE>
+              Namespace to work in [default: the context's]
+
+          --kubeconfig <FILE>
+              Path to the kubeconfig file
+
+          --context <NAME>
+              Name of the kubeconfig context to use
+
+          --cluster <NAME>
+              Name of the kubeconfig cluster to use
+
+          --user <NAME>
+              Name of the kubeconfig user to use
+
+      -s, --server <URL>
+              Address and port of the Kubernetes API server
+
+          --token <TOKEN>
+              Bearer token for authentication to the API server
+
+          --as <USER>
+              User to impersonate
+
+          --as-group <GROUP>
+              Group to impersonate, repeatable
+
+          --as-uid <UID>
+              UID to impersonate
+
+          --certificate-authority <FILE>
+              Path to the certificate authority's certificate
+
+          --client-certificate <FILE>
+              Path to the client certificate
+
+          --client-key <FILE>
+              Path to the client key
+
+          --insecure-skip-tls-verify[=<BOOL>]
+              Do not check the server's certificate: insecure
+              
+              [possible values: true, false]
+
+          --tls-server-name <NAME>
+              Name to check the server's certificate against
+
+          --request-timeout <DURATION>
+              Time to wait for a single answer of the API server, like 10s or 2m [default: 30s]
+
+    Output options:
+      -q, --quiet
+              Say nothing but warnings and errors
+
+    Examples:
+      # The jobs are recovered by the next `up`, where the storage allows it
+      kubectl flink down
+
+      # What would be deleted?
+      kubectl flink down prod -n streaming --dry-run
+
+      # With all state, for good, without a question
+      kubectl flink down prod -n streaming --purge-ha --purge-volumes --yes
+    ");
+}
+
+#[test]
 fn a_reader_that_goes_is_no_error() {
     let home = Home::new();
     for arguments in [&["render"][..], &["--help"], &["up", "--help"]] {

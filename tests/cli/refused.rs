@@ -249,7 +249,9 @@ fn commands_and_flags() {
         &["up", "--wait=maybe"],
         &["up", "--output", "xml"],
         &["status", "--output", "xml"],
-    ]), @"
+        &["down", "--keep-ha", "--purge-ha"],
+        &["down", "Flink"],
+    ]), @r#"
     $ 
     Run Apache Flink on Kubernetes: highly available clusters from one command, without Java
     $ upp
@@ -278,7 +280,11 @@ fn commands_and_flags() {
       [possible values: wide, json, yaml, name]
 
       tip: a similar value exists: 'yaml'
-    ");
+    $ down --keep-ha --purge-ha
+    error: --keep-ha and --purge-ha exclude each other
+    $ down Flink
+    error: invalid value 'Flink' for '[NAME]': "Flink" cannot be a cluster's name: it has 'F': only a-z, 0-9 and '-' may be in it
+    "#);
 }
 
 #[test]

@@ -17,7 +17,7 @@ fn an_image_that_is_not_there() {
     let Some(test) = Test::begin("an_image_that_is_not_there", Needs::Pods) else { return };
     fails(&test, &["--image=example.invalid/flink:1.20.5"], &["example.invalid/flink:1.20.5", "image"]);
     // What was wrong can be mended by the same command.
-    test.up(&["--reset", "--taskmanagers=1"]).says(&["1 TaskManagers, 2 slots"]);
+    test.up(&["--reset", "--taskmanagers=1"]).says(&["1 TaskManager, 2 slots"]);
 }
 
 #[test]
@@ -43,7 +43,7 @@ fn a_secret_that_is_missing() {
 #[test]
 fn a_configuration_that_flink_refuses() {
     let Some(test) = Test::begin("a_configuration_that_flink_refuses", Needs::Pods) else { return };
-    fails(&test, &["-Dpekko.ask.timeout=nonsense"], &["pekko.ask.timeout", "nonsense", "kubectl logs"]);
+    fails(&test, &["-Dpekko.ask.timeout=nonsense"], &["nonsense", "kubectl logs"]);
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn the_api_server_goes_in_the_middle_and_comes_back() {
 
     test.say("it goes while the pods start, and comes back");
     let run = ApiServer::away_for_a_while(&test, &[&arguments[..], &["--timeout=20m"]].concat(), "06_taskmanager");
-    run.ok().says(&["1 TaskManagers, 2 slots"]);
+    run.ok().says(&["1 TaskManager, 2 slots"]);
 
     test.say("the cluster has outlived it");
     test.flink(&arguments).ok().keeps_silent_about(&["created", "configured"]);

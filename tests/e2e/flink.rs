@@ -142,7 +142,7 @@ impl<'a> Flink<'a> {
         let after =
             self.test.until_some("the job runs again", || self.progress(job).filter(|now| now.restored.is_some()));
         let took = fault.elapsed();
-        self.test.say(&format!("FAILOVER {what}: the job ran again after {:.1} s", took.as_secs_f64()));
+        self.test.announce(&format!("FAILOVER {what}: the job ran again after {:.1} s", took.as_secs_f64()));
         assert!(after.restored >= Some(before.checkpoint), "restored from an older checkpoint: {before:?} {after:?}");
         assert!(after.counter >= before.counter, "the counter did not go on: {before:?} {after:?}");
         self.test.until("the counter goes on", || self.progress(job).is_some_and(|now| now.counter > after.counter));
@@ -173,7 +173,7 @@ impl Forward {
 
     fn post(&self, path: &str, kind: &str, body: &[u8]) -> Option<Value> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
-        stream.set_read_timeout(Some(Duration::from_secs(60))).ok()?;
+        stream.set_read_timeout(Some(Duration::from_mins(1))).ok()?;
         let head = format!(
             "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: {kind}\r\n\
              Content-Length: {}\r\n\r\n",

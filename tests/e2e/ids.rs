@@ -55,7 +55,7 @@ fn the_longest_name_serves() {
     let Some(test) = Test::begin("the_longest_name_serves", Needs::Pods) else { return };
     let name = format!("a{}", "-1".repeat(22));
     assert_eq!(name.len(), 45);
-    test.up(&[&name, "--taskmanagers=1", "--ha-storage=pod-local"]).says(&["1 TaskManagers, 2 slots"]);
+    test.up(&[&name, "--taskmanagers=1", "--ha-storage=pod-local"]).says(&["1 TaskManager, 2 slots"]);
     test.flink(&["status", &name]).ok();
     test.flink(&["down", &name, "--yes"]).ok();
 }

@@ -114,7 +114,7 @@ fn a_users_certificate_and_the_clusterrole_admin_are_enough() {
     test.kubectl_here(&["create", "rolebinding", "devs", "--clusterrole=admin", "--group=devs"]);
     let arguments = [&["up", "--ha-storage=pvc"], &crate::support::SMALL[..], &["--taskmanagers=1"]].concat();
     let run = Run::of(&mut test.command_of(&["bob", "devs"], &arguments)).ok();
-    run.says(&["Flink 1.20.5 serves: 1 TaskManagers, 2 slots"]).keeps_silent_about(&["Warning:", "warning:"]);
+    run.says(&["Flink 1.20.5 serves: 1 TaskManager, 2 slots"]).keeps_silent_about(&["Warning:", "warning:"]);
     let phases: Vec<_> = test.list("pods").iter().map(|pod| pod["status"]["phase"].clone()).collect();
     assert_eq!(phases, ["Running", "Running"]);
     // Another user of no group may not even look.

@@ -155,6 +155,11 @@ impl Test {
         eprintln!("[{:7.1} s] {}: {what}", self.started.elapsed().as_secs_f64(), self.name);
     }
 
+    /// The same for what people want to see of tests that pass too: the test harness keeps prints back, but not this.
+    pub fn announce(&self, what: &str) {
+        let _ = writeln!(std::io::stderr(), "[{:7.1} s] {}: {what}", self.started.elapsed().as_secs_f64(), self.name);
+    }
+
     /// The program, in the test's namespace.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.plain_command();

@@ -71,7 +71,7 @@ fn it_can_be_interrupted_and_run_again() {
     for after in ["03_configmap.yaml", "06_taskmanager-session.yaml"] {
         interrupt(&test, after);
     }
-    test.flink(&["up", LONG_TIMEOUT]).ok().says(&["1 TaskManagers, 2 slots"]);
+    test.flink(&["up", LONG_TIMEOUT]).ok().says(&["1 TaskManager, 2 slots"]);
 }
 
 /// Begins an `up` and presses Ctrl-C as soon as it has said this.
@@ -99,5 +99,5 @@ fn files_of_ones_own_are_waited_for_too() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_str().unwrap();
     test.flink(&[&["render", "mine", "--taskmanagers=1", "--to", path], &SMALL[..]].concat()).ok();
-    test.flink(&["up", "mine", "-f", path, LONG_TIMEOUT]).ok().says(&["1 TaskManagers, 2 slots"]);
+    test.flink(&["up", "mine", "-f", path, LONG_TIMEOUT]).ok().says(&["1 TaskManager, 2 slots"]);
 }
