@@ -145,7 +145,7 @@ impl Reader<'_> {
                 let Some(telling) = telling(&log) else { return };
                 problem.message = format!("{}: {}", problem.message, telling.line);
                 if let Some(hint) = telling.hint {
-                    problem.hint = hint.into();
+                    problem.hint = format!("{hint}; {}", problem.hint);
                 }
                 if telling.lasting {
                     problem.terminal = true;

@@ -114,3 +114,13 @@ fn render_asks_nobody() {
     assert_eq!(namespaces(&home, &["--context", "there"]), "default");
     assert_eq!(namespaces(&home, &["-n", "mine"]), "mine");
 }
+
+#[test]
+fn a_server_that_never_answers() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let home = Home::new();
+    home.file("config", &kubeconfig(&format!("http://{}", listener.local_addr().unwrap())));
+    let run = home.run(&["up", "--kubeconfig", "config", "--request-timeout", "1s"]);
+    assert!(run.contains("unable to connect to the server") && run.ends_with("[exit status: 3]\n"), "{run}");
+    drop(listener);
+}

@@ -43,7 +43,7 @@ fn a_secret_that_is_missing() {
 #[test]
 fn a_configuration_that_flink_refuses() {
     let Some(test) = Test::begin("a_configuration_that_flink_refuses", Needs::Pods) else { return };
-    fails(&test, &["-Dpekko.ask.timeout=nonsense"], &["nonsense", "kubectl logs"]);
+    fails(&test, &["-Dpekko.ask.timeout=nonsense"], &["nonsense", "pekko.ask.timeout", "kubectl logs"]);
 }
 
 #[test]
