@@ -450,7 +450,7 @@ impl Contents {
     }
 }
 
-/// What is in the namespace besides `ours`, named as [`reference`] does. With `settle`, waits for what is going away by
+/// What is in the namespace besides `ours`, named as [`reference()`] does. With `settle`, waits for what is going away by
 /// itself; without, that does not count.
 ///
 /// # Errors

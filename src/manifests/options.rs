@@ -98,8 +98,9 @@ pub struct Options {
     #[arg(long, value_name = "KEY=VALUE")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub node_selector: Vec<Assignment>,
-    /// Taint that the pods bear, as KEY[=VALUE][:EFFECT], repeatable
-    #[arg(long, value_name = "TAINT")]
+    /// Taints that the pods bear.
+    // Not as a doc comment: rustdoc takes the brackets for links.
+    #[arg(long, value_name = "TAINT", help = "Taint that the pods bear, as KEY[=VALUE][:EFFECT], repeatable")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub toleration: Vec<Taint>,
     /// Label for every object and pod, repeatable

@@ -83,7 +83,7 @@ fn each_verb_that_is_missing_is_named_before_anything_is_sent() {
 fn a_namespace_that_is_missing_takes_a_right_of_its_own() {
     let Some(test) = Test::begin("a_namespace_that_is_missing_takes_a_right_of_its_own", Needs::Bed) else { return };
     // Who may not even look cannot be told that it is the namespace.
-    up_as_ann(&test, &[]).exits(3).says(&["nothing was sent", "create deployments.apps"]);
+    up_as_ann(&test, &[]).exits(3).says(&["nothing was sent", "create/patch deployments.apps"]);
     let role = ClusterRole::that_may(&test, "get", "namespaces", "ann");
     up_as_ann(&test, &[]).exits(3).says(&["nothing was sent", "create namespaces"]);
     up_as_ann(&test, &["--dry-run=server"]).exits(3).says(&["create namespaces"]);
