@@ -20,7 +20,6 @@ use serde_json::Value;
 
 use crate::cluster::Connection;
 use crate::error::{Error, Result};
-use crate::flink::ha::RestAddress;
 use crate::flink::rest;
 
 /// How long one request may take unless [`FlinkRest::with_timeout`] says otherwise.
@@ -110,22 +109,6 @@ impl FlinkRest {
     pub async fn open(connection: &Connection, namespace: &str, pod: &str, port: u16) -> Result<Self> {
         Ok(Self::try_open(connection, namespace, pod, port).await?)
     }
-
-    /// Opens a way to the address that a leader has announced.
-    ///
-    /// # Errors
-    /// As [`FlinkRest::open`]; also where the API is served over TLS, which this program does not speak to a pod: the
-    /// certificate is for the cluster's own names, and with `security.ssl.rest.authentication-enabled` it asks for ours.
-    pub async fn open_address(connection: &Connection, namespace: &str, pod: &str, at: &RestAddress) -> Result<Self> {
-        if at.tls {
-            return Err(Error::could_not_run(format!(
-                "the REST API of pod {pod} is served over TLS, which is not supported"
-            ))
-            .hint("Flink's configuration has security.ssl.rest.enabled: true"));
-        }
-        Self::open(connection, namespace, pod, at.port).await
-    }
-
     /// As [`FlinkRest::open`], with the reason of a failure.
     pub async fn try_open(connection: &Connection, namespace: &str, pod: &str, port: u16) -> Result<Self, RestError> {
         let mut rest = FlinkRest {

@@ -53,11 +53,6 @@ impl HaStorage {
         let (_, plugin) = SCHEMES.iter().find(|(known, _)| *known == scheme)?;
         plugin.map(|plugin| format!("{plugin}-{version}.jar"))
     }
-
-    /// Whether what is stored is still there after all pods are gone.
-    pub fn outlives_pods(&self) -> bool {
-        *self != HaStorage::PodLocal
-    }
 }
 
 /// Checks the name of a Kubernetes object: a DNS-1123 subdomain, as claims, secrets and service accounts have.

@@ -26,11 +26,6 @@ impl Mode {
     pub fn is_native(self) -> bool {
         matches!(self, Mode::NativeSession | Mode::NativeApplication)
     }
-
-    /// The cluster lives as long as its one application.
-    pub fn is_application(self) -> bool {
-        matches!(self, Mode::StandaloneApplication | Mode::NativeApplication)
-    }
 }
 
 impl fmt::Display for Mode {

@@ -6,7 +6,7 @@ pub mod yaml;
 
 use std::path::Path;
 
-use kube::api::{DynamicObject, TypeMeta};
+use kube::api::DynamicObject;
 use serde_json::Value;
 
 use crate::error::{Error, Result};
@@ -167,12 +167,6 @@ where
     *object = serde_json::to_value(typed).and_then(serde_json::from_value).map_err(|e| invalid(object, e))?;
     Ok(result)
 }
-
-/// The object's `apiVersion` and `kind`.
-pub fn types(object: &DynamicObject) -> TypeMeta {
-    object.types.clone().unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
