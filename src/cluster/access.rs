@@ -10,6 +10,7 @@ use k8s_openapi::api::authorization::v1::{
 use kube::api::{Api, PostParams};
 
 use super::Connection;
+use crate::error::Result;
 
 /// Requests that are under way at once: each needs a connection of its own.
 pub const PARALLEL: usize = 16;
@@ -62,6 +63,23 @@ impl Right {
 impl fmt::Display for Right {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.verb, self.kind())
+    }
+}
+
+/// Whether the server refused because of a right that is missing.
+pub fn is_forbidden(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.is_forbidden())
+}
+
+/// None where the caller may not know; any other failure is one.
+///
+/// # Errors
+/// The server cannot be reached, or fails for another reason.
+pub fn known<T>(answer: kube::Result<T>) -> Result<Option<T>> {
+    match answer {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if is_forbidden(&error) => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -93,14 +93,14 @@ pub async fn apply(
     live: Option<&DynamicObject>,
     options: ApplyOptions,
 ) -> Result<(Outcome, DynamicObject)> {
+    let client_side = live.is_some_and(|live| without_client_side_manager(live).is_some());
     let mut before = live.cloned();
-    if !options.dry_run && live.is_some_and(|live| without_client_side_manager(live).is_some()) {
+    if client_side && !options.dry_run {
         before = take_over(connection, target, before).await?;
     }
-    // In a dry run the managers stay as they are; what is taken over in earnest is forced there.
-    let takes_over = options.dry_run && live.is_some_and(|live| without_client_side_manager(live).is_some());
     let params = PatchParams {
-        force: options.force || takes_over,
+        // In a dry run the managers stay as they are; what is taken over in earnest is forced there.
+        force: options.force || (client_side && options.dry_run),
         dry_run: options.dry_run,
         ..PatchParams::apply(FIELD_MANAGER).validation_strict()
     };
@@ -168,7 +168,7 @@ fn explain(error: kube::Error, target: &Target) -> Error {
         return Error::could_not_run(format!("{what} has fields that another field manager owns: {fields}"))
             .hint("leave them to it by giving the same value, or take them over: --force-conflicts");
     }
-    let refused = Error::from(error_of(status)).context(format_args!("cannot apply {what}"));
+    let refused = Error::from(kube::Error::Api(status.clone())).context(format_args!("cannot apply {what}"));
     let message = &status.message;
     if status.is_forbidden() && message.contains("attempting to grant RBAC permissions") {
         return refused.hint(
@@ -184,10 +184,6 @@ fn explain(error: kube::Error, target: &Target) -> Error {
         return refused.hint("this field can only be changed by deleting the object: see kubectl flink down");
     }
     refused
-}
-
-fn error_of(status: &Status) -> kube::Error {
-    kube::Error::Api(status.clone().boxed())
 }
 
 /// Whether our apply changed nothing. Controllers may have written in between (a Deployment's revision, a claim's

@@ -15,7 +15,7 @@ use kube::api::{
 use kube::discovery::{Discovery, Scope, verbs};
 use tokio::time::{Instant, sleep};
 
-use super::access::PARALLEL;
+use super::access::{PARALLEL, known};
 use super::workload::{Workload, controller};
 use super::{Connection, FIELD_MANAGER};
 use crate::error::{Error, Result};
@@ -381,15 +381,12 @@ async fn leader_is_gone(api: &Api<ConfigMap>, map: &PartialObjectMeta<ConfigMap>
 /// The server does not answer.
 pub async fn own_namespace(connection: &Connection) -> Result<Option<Namespace>> {
     let api: Api<Namespace> = Api::all(connection.client.clone());
-    match api.get_opt(&connection.namespace).await {
-        Ok(found) => Ok(found.filter(|namespace| {
-            let mut managers = namespace.metadata.managed_fields.iter().flatten();
-            managers.any(|entry| entry.manager.as_deref() == Some(FIELD_MANAGER))
-        })),
-        // Whoever may not read it cannot have created it.
-        Err(kube::Error::Api(status)) if status.is_forbidden() => Ok(None),
-        Err(error) => Err(error.into()),
-    }
+    // Whoever may not read it cannot have created it.
+    let found = known(api.get_opt(&connection.namespace).await)?.flatten();
+    Ok(found.filter(|namespace| {
+        let mut managers = namespace.metadata.managed_fields.iter().flatten();
+        managers.any(|entry| entry.manager.as_deref() == Some(FIELD_MANAGER))
+    }))
 }
 
 /// Deletes the namespace and, with a `deadline`, waits until it is gone.

@@ -9,6 +9,7 @@ use k8s_openapi::api::storage::v1::StorageClass;
 use kube::api::{Api, ListParams, PostParams};
 use serde_json::json;
 
+use super::access::known;
 use super::{Connection, FIELD_MANAGER};
 use crate::error::{Error, Result};
 
@@ -106,15 +107,6 @@ impl Facts {
             autoscaler,
             storage_class,
         })
-    }
-}
-
-/// None where the caller may not know; any other failure is one.
-fn known<T>(answer: kube::Result<T>) -> Result<Option<T>> {
-    match answer {
-        Ok(value) => Ok(Some(value)),
-        Err(kube::Error::Api(status)) if status.is_forbidden() => Ok(None),
-        Err(error) => Err(error.into()),
     }
 }
 

@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
 use kube::api::Api;
 
 use crate::cluster::Connection;
-use crate::cluster::access::{self, Right};
+use crate::cluster::access::{self, Right, is_forbidden};
 use crate::cluster::facts::{DefaultStorageClass, Facts, NamespaceState};
 use crate::cluster::preflight::{self, Planned};
 use crate::error::{Error, Result};
@@ -30,8 +30,7 @@ pub(super) async fn profile(
     given: Options,
     reset: bool,
 ) -> Result<Profile> {
-    let annotations = facts.config_map.as_ref().and_then(|map| map.metadata.annotations.as_ref());
-    let recorded = if reset { None } else { session_ha::recorded(annotations).transpose()? };
+    let recorded = if reset { None } else { recorded(facts).transpose()? };
     let options = given.over(recorded.unwrap_or_default());
     let storage = match (&options.ha_storage, &facts.storage_class) {
         (Some(storage), _) => storage.clone(),
@@ -131,15 +130,15 @@ async fn check_accounts(connection: &Connection, facts: &Facts, profile: &Profil
     Ok(())
 }
 
-fn is_forbidden(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.is_forbidden())
+/// The options of the last `up`, from where it left them.
+fn recorded(facts: &Facts) -> Option<Result<Options>> {
+    session_ha::recorded(facts.config_map.as_ref()?.metadata.annotations.as_ref())
 }
 
 /// Jobs that are recorded in HA ConfigMaps point to files on the storage of then, in the format of the Flink of then.
 /// With another storage their JobManager would not start; with another major version Flink would forget them in silence.
 async fn check_jobs_survive(connection: &Connection, facts: &Facts, profile: &Profile) -> Result<()> {
-    let annotations = facts.config_map.as_ref().and_then(|map| map.metadata.annotations.as_ref());
-    let Some(Ok(recorded)) = session_ha::recorded(annotations) else { return Ok(()) };
+    let Some(Ok(recorded)) = recorded(facts) else { return Ok(()) };
     let before = Profile::by_default(&profile.name, &profile.namespace, recorded.clone());
     let moved = recorded.ha_storage.as_ref().filter(|storage| **storage != profile.storage);
     let (old, new) = (before.version()?, profile.version()?);
