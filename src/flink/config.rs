@@ -5,11 +5,13 @@
 //! the nested form mean the same. (`GlobalConfiguration`, `YamlParserUtils`; 1.19 and 1.20 still prefer a
 //! `flink-conf.yaml` where there is one.)
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
 use crate::error::{Error, Result};
+use crate::manifests::tree::{self, Content, Node};
 use crate::manifests::yaml;
 
 /// The file name up to Flink 1.18, read by 1.19 and 1.20 too.
@@ -34,9 +36,8 @@ impl Configuration {
         if file_name == LEGACY_FILE {
             entries.extend(legacy_entries(text));
         } else {
-            for document in yaml::documents(origin, text)? {
-                flatten("", &document, &mut entries);
-            }
+            let document = tree::parse(text, 0).map_err(|error| yaml::not_valid(origin, text, &error))?;
+            flatten("", document.as_ref(), &mut entries);
         }
         Ok(Configuration { entries })
     }
@@ -72,22 +73,22 @@ fn legacy_entries(text: &str) -> impl Iterator<Item = (String, String)> {
     })
 }
 
-fn flatten(prefix: &str, value: &Value, entries: &mut BTreeMap<String, String>) {
-    match value {
-        Value::Object(map) => {
-            for (key, value) in map {
-                let key = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
-                flatten(&key, value, entries);
-            }
-        }
-        Value::String(text) => {
-            entries.insert(prefix.to_owned(), text.clone());
-        }
-        Value::Null => {}
-        other => {
-            entries.insert(prefix.to_owned(), other.to_string());
-        }
+fn flatten(prefix: &str, node: Option<&Node>, entries: &mut BTreeMap<String, String>) {
+    let Some(node) = node else { return };
+    for (key, value) in node.entries() {
+        let key = key.core_text().unwrap_or_default();
+        let key = if prefix.is_empty() { key.into_owned() } else { format!("{prefix}.{key}") };
+        flatten(&key, Some(value), entries);
     }
+    let text = match &node.content {
+        Content::Scalar(..) => node.core_text().map(Cow::into_owned),
+        // Lists are written with semicolons, as in every other place where Flink takes them as text.
+        Content::Sequence(items) => {
+            Some(items.iter().filter_map(Node::core_text).collect::<Vec<_>>().join(";"))
+        }
+        Content::Mapping(_) => None,
+    };
+    entries.extend(text.filter(|_| !prefix.is_empty()).map(|text| (prefix.to_owned(), text)));
 }
 
 /// A configuration file of one `key: value` a line, edited in place: comments and order stay.

@@ -2,6 +2,7 @@
 
 pub mod options;
 pub mod session_ha;
+pub mod tree;
 pub mod yaml;
 
 use std::path::Path;

@@ -1,44 +1,26 @@
-//! The one YAML loader and writer of the program. It reads as kubectl reads: YAML 1.1 booleans and octal numbers.
+//! What the program reads from YAML into objects, and how it writes them. `tree` is the one parser behind it.
 
 use serde::Serialize;
 use serde_json::Value;
 
+use super::tree;
 use crate::error::{Error, Result};
 
 /// Reads every document of `text`; `origin` names it in errors. Empty documents are left out, as kubectl does.
 pub fn documents(origin: &str, text: &str) -> Result<Vec<Value>> {
-    // kubectl takes `0644` for 420 and `yes` for true; the defaults of YAML 1.2 would not.
-    let options = serde_saphyr::options! {
-        legacy_octal_numbers: true,
-        strict_booleans: false,
-        with_snippet: false,
-    };
-    let mut documents: Vec<Value> = serde_saphyr::from_multiple_with_options(text, options).map_err(|error| {
-        let place = error.location().map(|at| format!(":{}:{}", at.line(), at.column())).unwrap_or_default();
-        let what = error.to_string();
-        Error::usage(format!("{origin}{place}: not valid YAML: {}", what.lines().next().unwrap_or_default()))
-            .hint(format!("see what kubectl makes of it: kubectl create --dry-run=client -f {origin}"))
-    })?;
-    documents.retain(|document| !document.is_null());
-    for document in &mut documents {
-        integral_floats_to_integers(document);
+    let mut documents = Vec::new();
+    for document in tree::split(text) {
+        let node = tree::parse(document.text, document.offset).map_err(|error| not_valid(origin, text, &error))?;
+        documents.extend(node.filter(|node| !node.is_null()).map(|node| node.to_json()));
     }
     Ok(documents)
 }
 
-/// `1e3` is the number 1000 to kubectl; a field that wants an integer refuses `1000.0`.
-fn integral_floats_to_integers(value: &mut Value) {
-    match value {
-        Value::Number(number) if number.is_f64() => {
-            #[expect(clippy::cast_possible_truncation, reason = "only whole numbers that a double holds exactly")]
-            if let Some(float) = number.as_f64().filter(|f| f.fract() == 0.0 && f.abs() < 9.0e15) {
-                *number = (float as i64).into();
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(integral_floats_to_integers),
-        Value::Object(map) => map.values_mut().for_each(integral_floats_to_integers),
-        _ => {}
-    }
+/// A text that cannot be read, as the user reads it.
+pub fn not_valid(origin: &str, text: &str, error: &tree::ParseError) -> Error {
+    let (line, column) = tree::line_and_column(text, error.at);
+    Error::usage(format!("{origin}:{line}:{column}: not valid YAML: {}", error.message))
+        .hint(format!("see what kubectl makes of it: kubectl create --dry-run=client -f {origin}"))
 }
 
 /// Writes one document in block style; multi-line strings as literal blocks, long lines never folded.
