@@ -4,6 +4,7 @@
 
 pub mod cluster;
 pub mod commands;
+pub mod doctor;
 pub mod error;
 pub mod flink;
 pub mod manifests;

@@ -14,6 +14,7 @@ use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 
 use super::Connection;
+use super::membership::{self, Member, configuration_files, ha_type, has_kubernetes_ha};
 use super::workload::{Workload, controller, is_alive};
 use crate::error::{Error, Result};
 use crate::flink::config::{self, Configuration};
@@ -22,8 +23,6 @@ use crate::flink::storage::{self, Storage};
 
 /// How many objects the API server is asked for at a time.
 const PAGE: u32 = 500;
-/// Where the official image has its configuration.
-const CONF_DIR: &str = "/opt/flink/conf";
 
 /// Where to look.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,16 +104,6 @@ pub fn ha_storage(cluster: &FlinkCluster) -> Storage {
         Some(spec) => storage::behind(spec, &cluster.jobmanager.process.container, dir),
         None => Storage::Unknown,
     }
-}
-
-fn ha_type(configuration: &Configuration) -> Option<&str> {
-    configuration.first(&["high-availability.type", "high-availability"])
-}
-
-/// Named in short, or by the class that does it.
-fn has_kubernetes_ha(configuration: &Configuration) -> bool {
-    ha_type(configuration)
-        .is_some_and(|ha| ha.eq_ignore_ascii_case("kubernetes") || ha.ends_with(".KubernetesHaServicesFactory"))
 }
 
 /// Finds the clusters. A kind of object that may not be listed is noted, and the rest goes on.
@@ -228,145 +217,53 @@ async fn configuration_maps(client: &Client, workloads: &[Workload]) -> Result<M
     Ok(maps)
 }
 
-/// A configuration file's name, and the ConfigMap and key that it would come from.
-struct ConfigurationFile {
-    name: &'static str,
-    map: String,
-    key: String,
-}
-
-/// The files that a workload's Flink may read its configuration from, the preferred one first, and whether the
-/// entrypoint can write to them.
-fn configuration_files(workload: &Workload) -> (Vec<ConfigurationFile>, bool) {
-    let Some((spec, container)) = workload.flink_container() else { return (Vec::new(), true) };
-    // Other images have Flink elsewhere; where a mount says so, it is believed.
-    let mounted_dir = (container.volume_mounts.iter().flatten())
-        .map(|mount| mount.mount_path.trim_end_matches('/'))
-        .find(|path| path.ends_with("/flink/conf"));
-    let dir = workload.process.conf_dir.as_deref().or(mounted_dir).unwrap_or(CONF_DIR);
-    // Flink 2 has forgotten the old file; 1.19 and 1.20 prefer it.
-    let names: &[&'static str] = match workload.process.version().and_then(|version| version.split('.').next()) {
-        Some(major) if major != "1" => &[config::FILE],
-        _ => &[config::LEGACY_FILE, config::FILE],
-    };
-    let mut files = Vec::new();
-    for name in names {
-        if let Some((map, key)) = storage::config_map_behind(spec, container, &format!("{dir}/{name}")) {
-            files.push(ConfigurationFile { name, map, key });
-        }
-    }
-    let read_only = !files.is_empty();
-    if files.is_empty() && storage::mounted_at(spec, container, dir).is_some() {
-        // A writable folder that an init container fills from a ConfigMap.
-        for init in spec.init_containers.iter().flatten() {
-            for mount in init.volume_mounts.iter().flatten() {
-                for name in names {
-                    let path = format!("{}/{name}", mount.mount_path.trim_end_matches('/'));
-                    let behind = storage::config_map_behind(spec, init, &path);
-                    files.extend(behind.map(|(map, key)| ConfigurationFile { name, map, key }));
+/// What a workload's Flink goes by, from the ConfigMaps that were read.
+fn member(workload: Workload, maps: &Maps) -> Member {
+    let (files, writable) = configuration_files(&workload);
+    let (mut configuration, mut from, mut unknown) = (Configuration::default(), None, None);
+    for file in files {
+        match maps.get(&(workload.namespace().to_owned(), file.map.clone())) {
+            Some(Ok(map)) => {
+                let Some(text) = map.data.as_ref().and_then(|data| data.get(&file.key)) else { continue };
+                let origin = format!("configmap/{} {}", file.map, file.key);
+                match Configuration::read(&origin, file.name, text) {
+                    Ok(read) => configuration = read,
+                    Err(error) => unknown = Some(error.message),
                 }
+                from = Some(file.map);
+                break;
             }
-        }
-    }
-    (files, !read_only)
-}
-
-/// A workload with what its Flink goes by.
-struct Member {
-    workload: Workload,
-    configuration: Configuration,
-    map: Option<String>,
-    unknown: Option<String>,
-}
-
-impl Member {
-    fn new(workload: Workload, maps: &Maps) -> Member {
-        let (files, writable) = configuration_files(&workload);
-        let (mut configuration, mut from, mut unknown) = (Configuration::default(), None, None);
-        for file in files {
-            match maps.get(&(workload.namespace().to_owned(), file.map.clone())) {
-                Some(Ok(map)) => {
-                    let Some(text) = map.data.as_ref().and_then(|data| data.get(&file.key)) else { continue };
-                    let origin = format!("configmap/{} {}", file.map, file.key);
-                    match Configuration::read(&origin, file.name, text) {
-                        Ok(read) => configuration = read,
-                        Err(error) => unknown = Some(error.message),
-                    }
-                    from = Some(file.map);
-                    break;
-                }
-                Some(Err(error)) => unknown = Some(error.clone()),
-                None => {}
-            }
-        }
-        // The entrypoint adds these to the file, which it cannot where the file is a ConfigMap's.
-        if writable {
-            if let Some(address) = &workload.process.rpc_address {
-                configuration.set("jobmanager.rpc.address", address);
-            }
-            let properties = workload.process.properties.as_deref().unwrap_or_default();
-            if let Ok(properties) = Configuration::read("FLINK_PROPERTIES", config::LEGACY_FILE, properties) {
-                properties.iter().for_each(|(key, value)| configuration.set(key, value));
-            }
-        }
-        for (key, value) in &workload.process.dynamic {
-            configuration.set(key, value);
-        }
-        Member { workload, configuration, map: from, unknown }
-    }
-
-    fn cluster_id(&self) -> Option<&str> {
-        self.configuration.get("kubernetes.cluster-id").filter(|_| has_kubernetes_ha(&self.configuration))
-    }
-
-    /// How surely this TaskManager belongs to that JobManager; none where it does not.
-    fn belongs_to(&self, jobmanager: &Member) -> Option<u8> {
-        let native = matches!(jobmanager.workload.process.role, Role::JobManager(mode) if mode.is_native());
-        if native || self.workload.namespace() != jobmanager.workload.namespace() {
-            return None;
-        }
-        let both = |get: fn(&Member) -> Option<&str>| Some(get(self)? == get(jobmanager)?);
-        // Under these two a TaskManager looks for its JobManager: where both are known, they decide.
-        match both(Member::cluster_id) {
-            Some(same) => return same.then_some(4),
-            None if self.cluster_id().is_some() && jobmanager.unknown.is_none() => return None,
+            Some(Err(error)) => unknown = Some(error.clone()),
             None => {}
         }
-        let address = |member: &Member| {
-            let address = member.configuration.get("jobmanager.rpc.address")?;
-            Some(address.split('.').next().unwrap_or(address).to_owned())
-        };
-        match (address(self), address(jobmanager)) {
-            (Some(own), Some(other)) if own == other => return Some(3),
-            // A name that is not its Service's: another cluster's, unless they share more than that.
-            (Some(own), None) if own == jobmanager.workload.name => return Some(3),
-            _ => {}
-        }
-        if both(|member| member.map.as_deref()) == Some(true) {
-            return Some(2);
-        }
-        let owner = self.workload.made_by().filter(|owner| owner != super::FIELD_MANAGER);
-        let same_owner = owner.is_some() && owner == jobmanager.workload.made_by();
-        let same_instance = both(|member| member.workload.label("app.kubernetes.io/instance")) == Some(true);
-        (same_owner || same_instance).then_some(1)
     }
+    // The entrypoint adds these to the file, which it cannot where the file is a ConfigMap's.
+    if writable {
+        if let Some(address) = &workload.process.rpc_address {
+            configuration.set("jobmanager.rpc.address", address);
+        }
+        let properties = workload.process.properties.as_deref().unwrap_or_default();
+        if let Ok(properties) = Configuration::read("FLINK_PROPERTIES", config::LEGACY_FILE, properties) {
+            properties.iter().for_each(|(key, value)| configuration.set(key, value));
+        }
+    }
+    for (key, value) in &workload.process.dynamic {
+        configuration.set(key, value);
+    }
+    Member { workload, configuration, map: from, unknown }
 }
 
 /// Puts clusters together from what was read.
 pub(super) fn assemble(workloads: Vec<Workload>, pods: &[(Pod, Process)], maps: &Maps) -> Vec<FlinkCluster> {
-    let members = workloads.into_iter().map(|workload| Member::new(workload, maps));
-    let (jobmanagers, others): (Vec<_>, Vec<_>) =
-        members.partition(|member| matches!(member.workload.process.role, Role::JobManager(_)));
-    let mut taskmanagers: BTreeMap<usize, Vec<Workload>> = BTreeMap::new();
-    for other in others.into_iter().filter(|other| other.workload.process.role == Role::TaskManager) {
-        let best = jobmanagers.iter().enumerate().filter_map(|(index, jm)| Some((other.belongs_to(jm)?, index)));
-        // Of several that fit alike the first: `max` alone would take the last.
-        if let Some((_, index)) = best.max_by_key(|(sureness, index)| (*sureness, std::cmp::Reverse(*index))) {
-            taskmanagers.entry(index).or_default().push(other.workload);
-        }
-    }
-    let mut clusters: Vec<_> = (jobmanagers.into_iter().enumerate())
-        .filter_map(|(index, jobmanager)| cluster(jobmanager, taskmanagers.remove(&index).unwrap_or_default(), pods))
+    let members: Vec<Member> = workloads.into_iter().map(|workload| member(workload, maps)).collect();
+    let groups = membership::clusters(&members);
+    let mut members: Vec<Option<Member>> = members.into_iter().map(Some).collect();
+    let mut clusters: Vec<_> = groups
+        .into_iter()
+        .filter_map(|(jobmanager, taskmanagers)| {
+            let taskmanagers = taskmanagers.into_iter().filter_map(|tm| Some(members[tm].take()?.workload)).collect();
+            cluster(members[jobmanager].take()?, taskmanagers, pods)
+        })
         .collect();
     clusters.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
     clusters

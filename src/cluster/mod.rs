@@ -9,6 +9,7 @@ pub mod discover;
 pub mod facts;
 pub mod flink_rest;
 mod health;
+pub mod membership;
 pub mod preflight;
 pub mod status;
 pub mod wait;

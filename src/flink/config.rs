@@ -83,9 +83,7 @@ fn flatten(prefix: &str, node: Option<&Node>, entries: &mut BTreeMap<String, Str
     let text = match &node.content {
         Content::Scalar(..) => node.core_text().map(Cow::into_owned),
         // Lists are written with semicolons, as in every other place where Flink takes them as text.
-        Content::Sequence(items) => {
-            Some(items.iter().filter_map(Node::core_text).collect::<Vec<_>>().join(";"))
-        }
+        Content::Sequence(items) => Some(items.iter().filter_map(Node::core_text).collect::<Vec<_>>().join(";")),
         Content::Mapping(_) => None,
     };
     entries.extend(text.filter(|_| !prefix.is_empty()).map(|text| (prefix.to_owned(), text)));

@@ -5,6 +5,7 @@ pub mod config;
 pub mod ha;
 pub mod ha_storage;
 pub mod memory;
+pub mod properties;
 pub mod rest;
 pub mod role;
 pub mod storage;

@@ -53,6 +53,17 @@ impl Version {
         image_version(image)?.parse().ok()
     }
 
+    /// The minor version, the 20 of 1.20.5.
+    pub fn minor(self) -> u32 {
+        self.minor
+    }
+
+    /// Reads any version, known or not: `1.14`, which is taken for 1.14.0, `1.20.5`.
+    pub fn lenient(text: &str) -> Option<Self> {
+        let mut numbers = text.split('.').map(|number| number.parse::<u32>().ok());
+        Some(Version::new(numbers.next()??, numbers.next()??, numbers.next().flatten().unwrap_or(0)))
+    }
+
     /// Whether the configuration file is `config.yaml` (from 1.19 on), and not `flink-conf.yaml`.
     pub fn has_config_yaml(self) -> bool {
         self >= Version::new(1, 19, 0)

@@ -1,0 +1,79 @@
+//! Runs the rules and gathers what they say.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::finding::Finding;
+use super::model::Model;
+use super::place::Place;
+use super::rule::{Check, Rule};
+use super::snapshot::Snapshot;
+
+/// Something that a rule could not check.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Skipped {
+    /// The rule's code.
+    pub code: &'static str,
+    /// Why.
+    pub reason: String,
+}
+
+/// What came of a run.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// What is wrong, the worst of each cluster first.
+    pub findings: Vec<Finding>,
+    /// What could not be checked.
+    pub skipped: Vec<Skipped>,
+    /// Rules that failed themselves, with what they said: this program's fault.
+    pub failed: Vec<(&'static str, String)>,
+    /// Kinds that a rule read without having declared them; only tests look at it.
+    pub undeclared: Vec<(&'static str, String)>,
+}
+
+/// Runs all `rules` on a snapshot. A rule that panics does not keep the others from running.
+pub fn run(snapshot: &Snapshot, model: &Model, rules: &[&'static Rule]) -> Outcome {
+    let mut outcome = Outcome::default();
+    for rule in rules.iter().filter(|rule| snapshot.live.is_some() || !rule.live) {
+        let looked = catch_unwind(AssertUnwindSafe(|| {
+            let mut check = Check::new(rule, snapshot, model);
+            (rule.check)(&mut check);
+            check
+        }));
+        match looked {
+            Ok(check) => {
+                outcome.findings.extend(check.findings);
+                outcome.skipped.extend(check.skipped.into_iter().map(|reason| Skipped { code: rule.code, reason }));
+                outcome.undeclared.extend(check.undeclared.into_inner().into_iter().map(|kind| (rule.code, kind)));
+            }
+            Err(panic) => {
+                let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+                let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+                outcome.failed.push((rule.code, text.unwrap_or_else(|| "it panicked".to_owned())));
+            }
+        }
+    }
+    for finding in &mut outcome.findings {
+        leave_to_the_operator(snapshot, model, finding);
+    }
+    let order = |place: &Place| {
+        let span = super::place::locate(snapshot, place).span;
+        (span.map(|(file, span)| (file, span.start)), place.object)
+    };
+    outcome.findings.sort_by_cached_key(|finding| {
+        let cluster = finding.cluster.clone();
+        (cluster.is_none(), cluster, std::cmp::Reverse(finding.severity), finding.rule.code, order(&finding.place))
+    });
+    outcome.findings.dedup_by(|a, b| a.rule.code == b.rule.code && a.place == b.place && a.message == b.message);
+    outcome
+}
+
+/// What the operator made it would make again: it is mended in its own resource.
+fn leave_to_the_operator(snapshot: &Snapshot, model: &Model, finding: &mut Finding) {
+    let object = snapshot.object(finding.place.object);
+    let Some(cluster) = model.cluster_of(finding.place.object) else { return };
+    let Some(name) = cluster.operator.as_ref().filter(|_| object.kind != "FlinkDeployment") else { return };
+    let help = std::mem::take(&mut finding.help);
+    finding.help = format!("in FlinkDeployment/{name}, from which the operator made this: {help}");
+    finding.fix = None;
+    finding.command = None;
+}

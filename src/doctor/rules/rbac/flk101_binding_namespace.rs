@@ -1,0 +1,110 @@
+//! FLK101: a RoleBinding of the Flink pods' account in another namespace.
+
+use crate::doctor::place::Place;
+use crate::doctor::rights;
+use crate::doctor::rule::{Check, rule};
+use crate::manifests::tree::Node;
+
+rule! {
+    /// A RoleBinding in another namespace than the pods grants them nothing
+    ///
+    /// ## Why it matters
+    ///
+    /// A RoleBinding grants rights in its own namespace and nowhere else, whatever namespace its subjects are in. If that
+    /// namespace does not exist, the API server refuses the file; if it does, the JobManager fails at its first request:
+    ///
+    /// ```text
+    /// configmaps "flink-cluster-config-map" is forbidden: User "system:serviceaccount:flink:flink" cannot get resource "configmaps" in API group "" in the namespace "flink"
+    /// ```
+    ///
+    /// ## Example
+    ///
+    /// ```yaml
+    /// apiVersion: rbac.authorization.k8s.io/v1
+    /// kind: RoleBinding
+    /// metadata: {name: flink, namespace: rabbitmq}
+    /// subjects: [{kind: ServiceAccount, name: flink, namespace: flink}]
+    /// roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: edit}
+    /// ---
+    /// apiVersion: apps/v1
+    /// kind: Deployment
+    /// metadata: {name: flink-jobmanager, namespace: flink}
+    /// spec:
+    ///   selector: {matchLabels: {app: flink}}
+    ///   template:
+    ///     metadata: {labels: {app: flink}}
+    ///     spec:
+    ///       serviceAccountName: flink
+    ///       containers:
+    ///       - name: jobmanager
+    ///         image: flink:1.20.5
+    ///         args: [jobmanager]
+    /// ```
+    ///
+    /// Use instead:
+    ///
+    /// ```yaml
+    /// apiVersion: rbac.authorization.k8s.io/v1
+    /// kind: RoleBinding
+    /// metadata: {name: flink, namespace: flink}
+    /// subjects: [{kind: ServiceAccount, name: flink, namespace: flink}]
+    /// roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: edit}
+    /// ---
+    /// apiVersion: apps/v1
+    /// kind: Deployment
+    /// metadata: {name: flink-jobmanager, namespace: flink}
+    /// spec:
+    ///   selector: {matchLabels: {app: flink}}
+    ///   template:
+    ///     metadata: {labels: {app: flink}}
+    ///     spec:
+    ///       serviceAccountName: flink
+    ///       containers:
+    ///       - name: jobmanager
+    ///         image: flink:1.20.5
+    ///         args: [jobmanager]
+    /// ```
+    ///
+    /// ## Fix
+    ///
+    /// Set `metadata.namespace` of the RoleBinding to the pods' namespace. Its Role has to be there too.
+    ///
+    /// ## References
+    ///
+    /// - <https://kubernetes.io/docs/reference/access-authn-authz/rbac/#rolebinding-and-clusterrolebinding>
+    FLK101 "binding-namespace": Rbac Error, reads [Processes, Rbac]
+}
+
+fn check(cx: &mut Check<'_>) {
+    for id in cx.of_kind("RoleBinding") {
+        let binding = cx.object(id);
+        for (_, member) in cx.members() {
+            let (namespace, account) = (member.workload.namespace(), member.service_account());
+            let named = |subject: &Node| {
+                subject.get("kind").and_then(Node::text) == Some("ServiceAccount")
+                    && subject.get("name").and_then(Node::text) == Some(account)
+                    && subject.get("namespace").and_then(Node::text) == Some(namespace)
+            };
+            let subjects = binding.node.get("subjects").map(Node::items).unwrap_or_default();
+            if binding.namespace == namespace || namespace.is_empty() || !subjects.iter().any(named) {
+                continue;
+            }
+            // An account may have rights in several namespaces, as long as it has some in its own.
+            if !rights::bindings(cx.snapshot(), namespace, account, namespace).effective.is_empty() {
+                continue;
+            }
+            let elsewhere = &binding.namespace;
+            cx.report(
+                Place::value(id, "/metadata/namespace"),
+                format!(
+                    "RoleBinding {} is in namespace {elsewhere}, where it grants service account {account} of {namespace} \
+                     nothing for its own pods",
+                    binding.name
+                ),
+            )
+            .help(format!("set metadata.namespace to {namespace}, and have its Role there"))
+            .related(member.in_spec("serviceAccountName"), "the pods that need the rights");
+            break;
+        }
+    }
+}

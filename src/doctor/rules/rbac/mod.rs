@@ -1,0 +1,3 @@
+//! Service accounts and their rights.
+
+pub mod flk101_binding_namespace;

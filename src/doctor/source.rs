@@ -1,0 +1,211 @@
+//! Reads files into a snapshot, as kubectl would read them.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::snapshot::{BARE_FILE, Object, Snapshot, SourceFile};
+use crate::error::{Error, Result};
+use crate::flink::config::{FILE, LEGACY_FILE};
+use crate::manifests::tree::{self, Content, Node, ParseError, Span, Style};
+
+/// A document that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// The file's number in the snapshot.
+    pub file: usize,
+    /// What is wrong, and where in the file.
+    pub error: ParseError,
+}
+
+/// What came of reading files.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// How many documents there were.
+    pub documents: usize,
+    /// Those that could not be read.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// The text of `-`, of a file, or of every manifest and configuration file in a folder and those below it, with its name.
+///
+/// # Errors
+/// Something cannot be read, or a folder has nothing in it that is read.
+pub fn gather(paths: &[PathBuf]) -> Result<Vec<SourceFile>> {
+    let mut files = Vec::new();
+    for path in paths {
+        if path.as_os_str() == "-" {
+            let mut bytes = Vec::new();
+            std::io::stdin().read_to_end(&mut bytes)?;
+            files.push(source("<stdin>", bytes)?);
+        } else if path.is_dir() {
+            let before = files.len();
+            gather_folder(path, &mut files)?;
+            if files.len() == before {
+                return Err(Error::usage(format!("{} holds no manifest and no configuration file", path.display()))
+                    .hint("read are .yaml, .yml and .json, flink-conf.yaml, config.yaml and log4j*.properties"));
+            }
+        } else {
+            let bytes = fs::read(path).map_err(|e| Error::usage(format!("cannot read {}: {e}", path.display())))?;
+            files.push(source(&path.to_string_lossy(), bytes)?);
+        }
+    }
+    Ok(files)
+}
+
+fn gather_folder(folder: &Path, files: &mut Vec<SourceFile>) -> Result<()> {
+    let unreadable = |e: std::io::Error| Error::usage(format!("cannot read {}: {e}", folder.display()));
+    let mut entries: Vec<PathBuf> = Vec::new();
+    for entry in fs::read_dir(folder).map_err(unreadable)? {
+        entries.push(entry.map_err(unreadable)?.path());
+    }
+    entries.sort();
+    for path in entries {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        // What begins with a dot is a tool's, not a manifest: `.git`, `.github`, this program's own settings.
+        if name.starts_with('.') {
+            continue;
+        }
+        if path.is_dir() {
+            gather_folder(&path, files)?;
+        } else if is_manifest(&name) || is_bare(&name) {
+            let bytes = fs::read(&path).map_err(|e| Error::usage(format!("cannot read {}: {e}", path.display())))?;
+            files.push(source(&path.to_string_lossy(), bytes)?);
+        }
+    }
+    Ok(())
+}
+
+fn source(name: &str, bytes: Vec<u8>) -> Result<SourceFile> {
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let line = error.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+        Error::usage(format!("{name}:{line}: not UTF-8 text"))
+    })?;
+    Ok(SourceFile::new(name, text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text)))
+}
+
+fn is_manifest(name: &str) -> bool {
+    let extension = Path::new(name).extension().unwrap_or_default();
+    extension.eq_ignore_ascii_case("yaml")
+        || extension.eq_ignore_ascii_case("yml")
+        || extension.eq_ignore_ascii_case("json")
+}
+
+/// Flink's own configuration files, by their names.
+fn is_bare(name: &str) -> bool {
+    name == FILE || name == LEGACY_FILE || (name.starts_with("log4j") && name.ends_with(".properties"))
+}
+
+/// Adds files to a snapshot. `namespace` is that of objects that name none, where the user gave one.
+pub fn load(snapshot: &mut Snapshot, files: Vec<SourceFile>, namespace: &str) -> Loaded {
+    let mut read = Loaded::default();
+    let parsed = parse_all(&files);
+    for (file, documents) in files.into_iter().zip(parsed) {
+        let name = file.name.clone();
+        let base = name.rsplit(['/', '\\']).next().unwrap_or_default();
+        let bare = is_bare(base) && !documents.iter().any(|document| matches!(document, Ok(Some(n)) if is_object(n)));
+        let length = file.text.len();
+        let text = if bare { file.text.clone() } else { String::new() };
+        let number = snapshot.add_file(file);
+        if bare {
+            read.documents += 1;
+            let node = Node { span: Span::new(0, length), content: Content::Scalar(text.into(), Style::Literal) };
+            let (kind, api_version) = (BARE_FILE.to_owned(), String::new());
+            snapshot.add(Object { api_version, kind, namespace: String::new(), name, node, file: Some(number) });
+            continue;
+        }
+        for document in documents {
+            match document {
+                Ok(None) => {}
+                Ok(Some(node)) => {
+                    read.documents += 1;
+                    add_document(snapshot, &mut read, node, number, namespace);
+                }
+                Err(error) => {
+                    read.documents += 1;
+                    read.unreadable.push(Unreadable { file: number, error });
+                }
+            }
+        }
+    }
+    read
+}
+
+fn is_object(node: &Node) -> bool {
+    node.get("kind").is_some() && node.get("apiVersion").is_some()
+}
+
+type Parsed = Vec<Result<Option<Node>, ParseError>>;
+
+/// Parses every document of every file, on as many threads as the machine has.
+fn parse_all(files: &[SourceFile]) -> Vec<Parsed> {
+    let mut work: Vec<(usize, tree::Document<'_>)> = Vec::new();
+    for (number, file) in files.iter().enumerate() {
+        work.extend(tree::split(&file.text).into_iter().map(|document| (number, document)));
+    }
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(work.len() / 64 + 1);
+    let parse = |part: &[(usize, tree::Document<'_>)]| -> Parsed {
+        part.iter().map(|(_, document)| tree::parse(document.text, document.offset)).collect()
+    };
+    let chunk = work.len().div_ceil(threads).max(1);
+    let results: Vec<Parsed> = std::thread::scope(|scope| {
+        let handles: Vec<_> = work.chunks(chunk).map(|part| scope.spawn(move || parse(part))).collect();
+        handles.into_iter().map(|handle| handle.join().unwrap_or_default()).collect()
+    });
+    let mut all: Vec<Parsed> = files.iter().map(|_| Vec::new()).collect();
+    for ((number, _), result) in work.iter().zip(results.into_iter().flatten()) {
+        all[*number].push(result);
+    }
+    all
+}
+
+/// Adds a document: an object, or a list of them as `kubectl get -o yaml` writes it.
+fn add_document(snapshot: &mut Snapshot, read: &mut Loaded, node: Node, file: usize, namespace: &str) {
+    if node.is_null() {
+        return;
+    }
+    let kind = node.string_at("/kind").unwrap_or_default().to_owned();
+    if kind.ends_with("List") && node.get("items").is_some() {
+        let items = match node.content {
+            Content::Mapping(entries) => entries.into_iter().find(|(key, _)| key.text() == Some("items")),
+            _ => None,
+        };
+        if let Some((_, Node { content: Content::Sequence(items), .. })) = items {
+            for item in items {
+                add_document(snapshot, read, item, file, namespace);
+            }
+        }
+        return;
+    }
+    let at = node.span.start as usize;
+    let wrong = |message: &str| Unreadable { file, error: ParseError { message: message.to_owned(), at } };
+    let text = |pointer: &str| node.at(pointer).and_then(Node::text).unwrap_or_default().to_owned();
+    let (api_version, name) = (text("/apiVersion"), text("/metadata/name"));
+    if kind.is_empty() || api_version.is_empty() {
+        read.unreadable.push(wrong("no Kubernetes object: it needs apiVersion and kind"));
+        return;
+    }
+    let mut own = text("/metadata/namespace");
+    if own.is_empty() && !is_cluster_scoped(&kind) {
+        namespace.clone_into(&mut own);
+    }
+    snapshot.add(Object { api_version, kind, namespace: own, name, node, file: Some(file) });
+}
+
+/// Kinds without a namespace, among those that go with Flink.
+pub fn is_cluster_scoped(kind: &str) -> bool {
+    matches!(
+        kind,
+        "Namespace"
+            | "Node"
+            | "ClusterRole"
+            | "ClusterRoleBinding"
+            | "PersistentVolume"
+            | "StorageClass"
+            | "CustomResourceDefinition"
+            | "PriorityClass"
+            | "ValidatingWebhookConfiguration"
+            | "MutatingWebhookConfiguration"
+    )
+}

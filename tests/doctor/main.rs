@@ -1,0 +1,10 @@
+//! Every rule against its fixtures, its documentation and the others.
+//!
+//! `tests/doctor/FLKnnn/` has inputs whose names begin with `fail` or `pass`: a file, or a folder of files. In a comment on a
+//! line of its own, `#~ FLK101` says that the next line that is no such comment has to have that finding. All rules run on
+//! every input, and no finding may be left over. A name that ends in `.live.yaml` stands for a running cluster of which
+//! everything is known; `#~ unknown: Role RoleBinding` takes kinds out of that. `#~ skip: FLK101` says that this rule could
+//! not check something.
+
+mod fixtures;
+mod rules;
