@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::authorization::v1::{
     LocalSubjectAccessReview, ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
-    SubjectAccessReviewSpec,
+    SubjectAccessReview, SubjectAccessReviewSpec,
 };
 use kube::api::{Api, PostParams};
 
@@ -106,8 +106,6 @@ pub async fn denied_to_caller(connection: &Connection, mut rights: Vec<Right>) -
 
 /// Those of `rights`, all in `namespace`, that a service account of it lacks (`LocalSubjectAccessReview`).
 ///
-/// The groups are those that every service account has: without them, bindings to groups would not count.
-///
 /// # Errors
 /// The server cannot be asked, or the caller may not ask about others.
 pub async fn denied_to_service_account(
@@ -116,27 +114,52 @@ pub async fn denied_to_service_account(
     account: &str,
     rights: Vec<Right>,
 ) -> kube::Result<Vec<Right>> {
-    let api: Api<LocalSubjectAccessReview> = Api::namespaced(connection.client.clone(), namespace);
+    let answers = review(connection, namespace, account, rights).await?;
+    Ok(answers.into_iter().filter(|(_, allowed)| !allowed).map(|(right, _)| right).collect())
+}
+
+/// Whether a service account has each of `rights`, all of them namespaced: `LocalSubjectAccessReview`, and where that may
+/// not be created `SubjectAccessReview`.
+///
+/// The groups are those that every service account has: without them, bindings to groups would not count.
+///
+/// # Errors
+/// The server cannot be asked, or the caller may not ask about others.
+pub async fn review(
+    connection: &Connection,
+    account_namespace: &str,
+    account: &str,
+    rights: Vec<Right>,
+) -> kube::Result<Vec<(Right, bool)>> {
     let ask = |right: Right| {
-        let api = api.clone();
+        let client = connection.client.clone();
         let spec = SubjectAccessReviewSpec {
             resource_attributes: Some(right.attributes()),
-            user: Some(format!("system:serviceaccount:{namespace}:{account}")),
+            user: Some(format!("system:serviceaccount:{account_namespace}:{account}")),
             groups: Some(vec![
                 "system:serviceaccounts".to_owned(),
-                format!("system:serviceaccounts:{namespace}"),
+                format!("system:serviceaccounts:{account_namespace}"),
                 "system:authenticated".to_owned(),
             ]),
             ..Default::default()
         };
         async move {
-            let mut review = LocalSubjectAccessReview { spec, ..Default::default() };
-            review.metadata.namespace = right.namespace.clone();
-            let answer = api.create(&PostParams::default(), &review).await?;
-            Ok((right, answer.status.is_some_and(|status| status.allowed)))
+            let namespace = right.namespace.clone().unwrap_or_default();
+            let local: Api<LocalSubjectAccessReview> = Api::namespaced(client.clone(), &namespace);
+            let mut review = LocalSubjectAccessReview { spec: spec.clone(), ..Default::default() };
+            review.metadata.namespace = Some(namespace);
+            let status = match local.create(&PostParams::default(), &review).await {
+                Err(error) if is_forbidden(&error) => {
+                    let everywhere: Api<SubjectAccessReview> = Api::all(client);
+                    let review = SubjectAccessReview { spec, ..Default::default() };
+                    everywhere.create(&PostParams::default(), &review).await?.status
+                }
+                answer => answer?.status,
+            };
+            Ok((right, status.is_some_and(|status| status.allowed)))
         }
     };
-    collect_denied(futures::stream::iter(rights).map(ask).buffered(PARALLEL)).await
+    futures::stream::iter(rights).map(ask).buffered(PARALLEL).try_collect().await
 }
 
 async fn collect_denied(

@@ -12,6 +12,7 @@ mod health;
 pub mod membership;
 pub mod preflight;
 pub mod status;
+pub mod survey;
 pub mod wait;
 pub mod workload;
 

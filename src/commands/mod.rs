@@ -1,6 +1,7 @@
 //! One file a command: its flags, its help, its story from top to bottom.
 
 mod decide;
+pub mod doctor;
 pub mod down;
 pub mod render;
 pub mod status;
@@ -47,6 +48,8 @@ pub enum Command {
     #[expect(missing_docs, reason = "the help text is the command's own")]
     Status(status::StatusArgs),
     #[expect(missing_docs, reason = "the help text is the command's own")]
+    Doctor(doctor::DoctorArgs),
+    #[expect(missing_docs, reason = "the help text is the command's own")]
     Down(down::DownArgs),
     #[expect(missing_docs, reason = "the help text is the command's own")]
     Render(Box<render::RenderArgs>),
@@ -72,6 +75,7 @@ impl Cli {
         match &self.command {
             Command::Up(args) => Box::pin(up::run(args, &self.connection, ui)).await,
             Command::Status(args) => status::run(args, &self.connection, ui).await,
+            Command::Doctor(args) => Box::pin(doctor::run(args, &self.connection, ui)).await,
             Command::Down(args) => Box::pin(down::run(args, &self.connection, ui)).await,
             Command::Render(args) => render::run(args, &self.connection, ui),
         }

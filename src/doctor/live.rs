@@ -10,9 +10,10 @@ pub struct LiveFacts {
     pub now: Timestamp,
 }
 
-/// The kind of what Flink's REST API answered, named as the JobManager's workload. `spec.overview`, `spec.jobs` (as
-/// `/jobs/overview`), `spec.checkpoints.JOB` (as `/jobs/JOB/checkpoints`), `spec.configuration` (as `/jobmanager/config`);
-/// `spec.failure` where it did not answer.
+/// The kind of what Flink's REST API answered, named as the JobManager's workload. `spec.overview`, `spec.jobs` (the list of
+/// `/jobs/overview`), `spec.checkpoints.JOB` (`/jobs/JOB/checkpoints`), `spec.checkpointConfig.JOB`, `spec.configuration`
+/// (`/jobmanager/config`), `spec.pod` that answered;
+/// `spec.failure` where it did not answer, `spec.notAsked` where it could not be asked.
 pub const REST: &str = "FlinkRest";
 /// The kind of what the API server said of a service account's rights, named as the account: `spec.allowed` and
 /// `spec.denied`, lists of `verb resource.group namespace`, the group left out for the core group.
