@@ -3,7 +3,6 @@
 //! Statuses come first: they are at hand. Logs and events are read only where a status leaves the cause open, and where
 //! they may not be read the problem says so instead of keeping silent.
 
-mod log;
 mod sight;
 
 use std::time::Duration;
@@ -14,10 +13,10 @@ use kube::Api;
 use kube::api::{ListParams, LogParams};
 use kube::core::Selector;
 
-use self::log::{shorten, telling};
 use self::sight::{Ask, Sighting};
 use crate::cluster::Connection;
 use crate::error::Error;
+use crate::flink::log::{shorten, telling};
 
 /// Why something does not start.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,6 +4,7 @@ pub mod cluster_id;
 pub mod config;
 pub mod ha;
 pub mod ha_storage;
+pub mod log;
 pub mod memory;
 pub mod properties;
 pub mod rest;

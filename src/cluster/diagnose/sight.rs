@@ -6,7 +6,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod, PodCondition};
 
 use super::Problem;
-use super::log::shorten;
+use crate::flink::log::shorten;
 
 /// How long a pod may be unschedulable before it is believed: volumes are being provisioned, nodes become ready, and
 /// the cluster autoscaler looks for such pods every 10 seconds (`--scan-interval`).

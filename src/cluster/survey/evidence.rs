@@ -145,10 +145,18 @@ async fn ask(reader: &Reader<'_>, namespace: &str, pod: &str, port: u16) -> Resu
     let list = jobs.get("jobs").and_then(Value::as_array).cloned().unwrap_or_default();
     let running = list.iter().filter(|job| job["state"] == "RUNNING" || job["state"] == "RESTARTING");
     for id in running.filter_map(|job| job["jid"].as_str()).take(JOBS) {
-        // A job may be gone by now, and a batch job has none: neither is worth a word.
         let path = format!("/jobs/{id}/checkpoints");
-        if let Ok(answer) = rest.request::<Value>(get.clone(), &path, None).await {
-            checkpoints.insert(id.to_owned(), answer);
+        match rest.request::<Value>(get.clone(), &path, None).await {
+            Ok(answer) => {
+                checkpoints.insert(id.to_owned(), answer);
+            }
+            Err(RestError::Flink { status: http::StatusCode::NOT_FOUND, message })
+                if message.contains("heckpointing") =>
+            {
+                checkpoints.insert(id.to_owned(), Value::Null);
+            }
+            // The job may be gone by now.
+            Err(_) => {}
         }
         if let Ok(answer) = rest.request::<Value>(get.clone(), &format!("{path}/config"), None).await {
             settings.insert(id.to_owned(), answer);

@@ -73,7 +73,7 @@ const KNOWN: [Known; 10] = [
 
 /// What a log says about the end of its process.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Telling {
+pub struct Telling {
     /// One line, without time stamps and packages of class names.
     pub line: String,
     /// What to do, where the cause is a known one.
@@ -84,7 +84,7 @@ pub(super) struct Telling {
 
 /// Picks the most telling line: one with a known cause, else the last `Caused by:`, else the last error, else the last
 /// line. None for a log without lines.
-pub(super) fn telling(log: &str) -> Option<Telling> {
+pub fn telling(log: &str) -> Option<Telling> {
     let lines: Vec<&str> = log.lines().filter(|line| !is_noise(line)).collect();
     let root = lines.iter().rposition(|line| line.starts_with("Caused by:"));
     for known in &KNOWN {
@@ -164,7 +164,7 @@ fn class_name(text: &str) -> Option<&str> {
 }
 
 /// A message of a few terminal lines at most.
-pub(super) fn shorten(text: &str) -> String {
+pub fn shorten(text: &str) -> String {
     const MOST: usize = 400;
     match text.char_indices().nth(MOST) {
         Some((end, _)) => format!("{}…", &text[..end]),
