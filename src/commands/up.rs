@@ -1,5 +1,7 @@
 //! `kubectl flink up`: apply the manifests in numeric order, and wait until the cluster serves.
 
+mod examine;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -79,6 +81,11 @@ pub struct UpArgs {
         default_missing_value = "true", action = clap::ArgAction::Set, hide_default_value = true,
         hide_possible_values = true)]
     pub force_conflicts: bool,
+    /// Apply although the doctor finds errors
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false",
+        default_missing_value = "true", action = clap::ArgAction::Set, hide_default_value = true,
+        hide_possible_values = true)]
+    pub skip_doctor: bool,
     /// Print what was done, as one document or by name
     #[arg(short, long, value_enum, value_name = "json|yaml|name", hide_possible_values = true)]
     pub output: Option<Output>,
@@ -153,6 +160,9 @@ pub async fn run(args: &UpArgs, connection: &ConnectionArgs, ui: &Ui) -> Result<
     let planned = preflight::plan(&connection, files, &facts.namespace).await?;
     if let Some(profile) = &profile {
         decide::check(&connection, &facts, profile, &planned).await?;
+    }
+    if !args.skip_doctor {
+        examine::examine(&connection, &planned, args.folder.as_deref(), ui).await?;
     }
     step.done(format_args!(
         "Kubernetes {}, namespace {}: you may do what this takes",
