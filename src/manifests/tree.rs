@@ -107,9 +107,9 @@ pub fn split(text: &str) -> Vec<Document<'_>> {
     while let Some(found) = text[from..].find("\n---") {
         let end = from + found;
         documents.push(Document { text: &text[start..end + 1], offset: start });
-        start = text[end + 4..].find('\n').map_or(text.len(), |line| end + 4 + line + 1);
         // The line break that ends the separator may begin the next one.
-        from = start.saturating_sub(1).max(end + 4).min(text.len());
+        from = text[end + 4..].find('\n').map_or(text.len(), |line| end + 4 + line);
+        start = text.len().min(from + 1);
     }
     documents.push(Document { text: &text[start..], offset: start });
     documents
@@ -530,6 +530,7 @@ mod tests {
         let text = "---\na: 1\n--- # two\nb: 2\n---\n---\nc: |\n  ---\n";
         let parts: Vec<_> = split(text).iter().map(|document| (document.offset, document.text)).collect();
         assert_eq!(parts, [(0, "---\na: 1\n"), (19, "b: 2\n"), (28, ""), (32, "c: |\n  ---\n")]);
+        assert_eq!(split("a\n---\u{a0}").len(), 2);
         assert_eq!(split("").len(), 1);
         assert_eq!(split("a\n---").iter().map(|document| document.text).collect::<Vec<_>>(), ["a\n", ""]);
     }

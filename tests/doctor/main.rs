@@ -7,4 +7,5 @@
 //! not check something.
 
 mod fixtures;
+mod fuzz;
 mod rules;

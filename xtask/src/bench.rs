@@ -2,10 +2,12 @@
 //!
 //! Times differ from machine to machine; what is compared are ratios within one run. Nothing fails because it was slow.
 
+mod doctor;
+
 use std::ffi::OsStr;
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
@@ -19,6 +21,9 @@ pub(crate) struct Args {
     /// How often each is measured; the median counts.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
+    /// Only what needs no cluster: start-up, and the doctor on files.
+    #[arg(long)]
+    offline: bool,
     /// Use the test bed that an earlier run left, and leave it running.
     #[arg(long)]
     keep: bool,
@@ -27,6 +32,14 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let binary = process::build(true)?;
     let kubectl = testbed::tool("kubernetes", "kubectl")?;
+    if args.offline {
+        let kubeconfig = PathBuf::new();
+        let mut bench = Bench { binary, kubectl, kubeconfig, rounds: args.rounds, table: Vec::new() };
+        bench.start_up()?;
+        bench.doctor_on_files()?;
+        print_table(&bench.table);
+        return Ok(ExitCode::SUCCESS);
+    }
     let bed = Testbed::hold("bench")?;
     let measured = bed.up(Tier::Pods { nodes: 1 }, &[FLINK_VERSION], args.keep).and_then(|()| {
         let kubeconfig = bed.kubeconfig()?;
@@ -54,6 +67,8 @@ impl Bench {
         self.start_up()?;
         self.create()?;
         self.status()?;
+        self.doctor_on_files()?;
+        self.doctor_live()?;
         let megabytes = bytes(fs::metadata(&self.binary)?.len());
         self.aim("size of the release binary", format!("{megabytes:.1} MB"), "< 12 MB", megabytes < 12.0);
         println!();
@@ -214,6 +229,17 @@ fn median(mut times: Vec<Duration>) -> Duration {
 
 /// The most memory that it has held, in bytes: what the kernel said last before it ended, asked each millisecond.
 fn peak_memory(command: &mut Command) -> Result<u64> {
+    let (peak, status) = watched(command)?;
+    ensure!(status.success(), "{}: {status}", process::line(command));
+    Ok(peak)
+}
+
+/// The same of a command that may end with findings.
+fn peak_memory_of(command: &mut Command) -> Result<u64> {
+    Ok(watched(command)?.0)
+}
+
+fn watched(command: &mut Command) -> Result<(u64, ExitStatus)> {
     ensure!(!process::interrupted(), "interrupted");
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
     let path = format!("/proc/{}/status", child.id());
@@ -228,9 +254,8 @@ fn peak_memory(command: &mut Command) -> Result<u64> {
         }
         std::thread::sleep(Duration::from_millis(1));
     };
-    ensure!(status.success(), "{}: {status}", process::line(command));
     ensure!(peak > 0, "{} ended before its memory could be read", process::line(command));
-    Ok(peak * 1024)
+    Ok((peak * 1024, status))
 }
 
 fn millis(time: Duration) -> String {

@@ -43,6 +43,8 @@ const CONTEXT: &str = "KUBECTL_FLINK_TEST_CONTEXT";
 /// A file in which a test that cannot run here (no pods, no second node) writes a line, `its name: why`, before it returns.
 /// For cargo it has passed; here it counts as skipped.
 const SKIPPED: &str = "KUBECTL_FLINK_TEST_SKIPPED";
+/// For how many seconds each parser is given random texts.
+pub(crate) const FUZZ: &str = "KUBECTL_FLINK_FUZZ";
 /// A machine that can lose a node needs two.
 const NODES: u8 = 2;
 const CARGO_DENY: &str = "0.20.2";
@@ -273,6 +275,9 @@ impl Run {
         let mut test = process::cargo(&["test", "--no-fail-fast"])?;
         test.args(which).arg("--").args(&self.filter);
         test.envs(environment).env(SKIPPED, skipped.path());
+        if self.filter.is_empty() {
+            test.env(FUZZ, "15");
+        }
         let done = process::lines(&mut test, |line| {
             println!("{line}");
             if let Some(counts) = parse(line) {
