@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::super::known::Known;
 use super::super::place::Place;
@@ -59,7 +60,7 @@ pub struct ConfigFile {
     /// Its text.
     pub text: String,
     /// Its entries, in order, also those that a later one with the same key replaces.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<Arc<Entry>>,
     /// Why it is no YAML, where it has to be; the place is in the text.
     pub error: Option<ParseError>,
     /// The tree, for `config.yaml`.
@@ -99,13 +100,13 @@ impl ConfigFile {
     }
 
     fn push(&mut self, key: &str, value: &str, key_range: Range<usize>, value_range: Range<usize>) {
-        self.entries.push(Entry {
+        self.entries.push(Arc::new(Entry {
             key: key.to_owned(),
             value: value.to_owned(),
             place: Place::within(self.object, &self.pointer, value_range),
             key_place: Place::within(self.object, &self.pointer, key_range),
             origin: Origin::File,
-        });
+        }));
     }
 
     /// A place in the file.
@@ -187,8 +188,8 @@ impl LogFile {
 /// What one Flink process goes by: its file, its environment, its arguments.
 #[derive(Debug, Clone, Default)]
 pub struct Config {
-    /// Every entry that counts, one for each key.
-    entries: HashMap<String, Entry>,
+    /// Every entry that counts, one for each key: shared by all that read the same file.
+    entries: Arc<HashMap<String, Arc<Entry>>>,
     /// The number of its file among the model's, where there is one and it is known.
     pub file: Option<usize>,
     /// Why there may be entries that are not known.
@@ -197,15 +198,16 @@ pub struct Config {
 
 impl Config {
     /// Adds an entry; it replaces one of the same key unless that goes before it.
-    pub fn set(&mut self, entry: Entry) {
+    pub fn set(&mut self, entry: impl Into<Arc<Entry>>) {
+        let entry = entry.into();
         if self.entries.get(&entry.key).is_none_or(|old| old.origin <= entry.origin) {
-            self.entries.insert(entry.key.clone(), entry);
+            Arc::make_mut(&mut self.entries).insert(entry.key.clone(), entry);
         }
     }
 
     /// The entry of a key; of several names of one option the first that is set.
     pub fn get(&self, keys: &[&str]) -> Option<&Entry> {
-        keys.iter().find_map(|key| self.entries.get(*key))
+        keys.iter().find_map(|key| self.entries.get(*key).map(|entry| &**entry))
     }
 
     /// The value of a key.
@@ -224,7 +226,7 @@ impl Config {
 
     /// Every entry, by key.
     pub fn entries(&self) -> Vec<&Entry> {
-        let mut all: Vec<&Entry> = self.entries.values().collect();
+        let mut all: Vec<&Entry> = self.entries.values().map(|entry| &**entry).collect();
         all.sort_by(|a, b| a.key.cmp(&b.key));
         all
     }

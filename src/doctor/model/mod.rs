@@ -417,9 +417,8 @@ fn environment(config: &mut Config, workload: &Workload, place: &impl Fn(&str) -
                 origin: Origin::Environment,
             });
         } else if variable.name == "FLINK_PROPERTIES" {
-            for mut entry in ConfigFile::read(at.object, &at.pointer, LEGACY_FILE, value).entries {
-                entry.origin = Origin::Environment;
-                config.set(entry);
+            for entry in ConfigFile::read(at.object, &at.pointer, LEGACY_FILE, value).entries {
+                config.set(Entry { origin: Origin::Environment, ..Entry::clone(&entry) });
             }
         }
     }
