@@ -204,6 +204,11 @@ pub struct Rule {
 }
 
 impl Rule {
+    /// Its findings say that the run itself is not whole: a document cannot be read, a rule failed.
+    pub fn is_broken(&self) -> bool {
+        matches!(self.code, "FLK001" | "FLK007")
+    }
+
     /// The first line of the documentation.
     pub fn summary(&self) -> &'static str {
         self.doc.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default()
