@@ -180,6 +180,69 @@ impl Input {
     }
 }
 
+/// A right that a live run needs to read an input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Right {
+    /// It is of no namespace: a ClusterRole has to give it.
+    pub cluster: bool,
+    /// The API group; empty for the core group.
+    pub group: &'static str,
+    /// The resource, with its subresource.
+    pub resource: &'static str,
+    /// The verb.
+    pub verb: &'static str,
+}
+
+const fn right(verb: &'static str, group: &'static str, resource: &'static str) -> Right {
+    Right { cluster: false, group, resource, verb }
+}
+
+const fn of_cluster(verb: &'static str, group: &'static str, resource: &'static str) -> Right {
+    Right { cluster: true, group, resource, verb }
+}
+
+const RBAC: &str = "rbac.authorization.k8s.io";
+
+impl Input {
+    /// What has to be allowed to a user whose run reads it.
+    pub fn rights(self) -> &'static [Right] {
+        match self {
+            Input::Processes => &[
+                right("list", "apps", "deployments"),
+                right("list", "apps", "statefulsets"),
+                right("list", "batch", "jobs"),
+                right("list", "flink.apache.org", "flinkdeployments"),
+                right("list", "", "pods"),
+                right("get", "", "configmaps"),
+                right("list", "", "configmaps"),
+            ],
+            Input::Rbac => &[
+                right("list", RBAC, "roles"),
+                right("list", RBAC, "rolebindings"),
+                of_cluster("list", RBAC, "clusterrolebindings"),
+                of_cluster("get", RBAC, "clusterroles"),
+            ],
+            Input::Access => &[right("create", "authorization.k8s.io", "localsubjectaccessreviews")],
+            Input::ServiceAccounts => &[right("get", "", "serviceaccounts")],
+            Input::Namespaces => &[of_cluster("get", "", "namespaces")],
+            Input::Services => &[right("list", "", "services")],
+            Input::Ingresses => &[right("list", "networking.k8s.io", "ingresses")],
+            Input::NetworkPolicies => &[right("list", "networking.k8s.io", "networkpolicies")],
+            Input::Claims => &[right("get", "", "persistentvolumeclaims")],
+            Input::StorageClasses => &[of_cluster("get", "storage.k8s.io", "storageclasses")],
+            Input::Secrets => &[right("get", "", "secrets")],
+            Input::Quotas => &[right("list", "", "resourcequotas"), right("list", "", "limitranges")],
+            Input::DisruptionBudgets => &[right("list", "policy", "poddisruptionbudgets")],
+            Input::Autoscalers => &[right("list", "autoscaling", "horizontalpodautoscalers")],
+            Input::Pods => &[right("list", "", "pods")],
+            Input::Events => &[right("list", "", "events")],
+            Input::HaMaps => &[right("list", "", "configmaps")],
+            Input::Rest => &[right("get", "", "pods"), right("create", "", "pods/portforward")],
+            Input::Logs => &[right("get", "", "pods/log")],
+        }
+    }
+}
+
 /// A rule: one thing that can be wrong. Made by [`rule!`], whose doc comment is the rule's documentation.
 #[derive(Debug, Clone, Copy)]
 pub struct Rule {
