@@ -79,7 +79,7 @@ pub fn run(args: &ExplainArgs, ui: &Ui) -> Result<()> {
     let rules = args.rules.iter().map(|name| select::one(name)).collect::<Result<Vec<&'static Rule>>>()?;
     match args.output {
         None => ui.data(rules.iter().map(|rule| terminal(rule)).collect::<Vec<_>>().join("\n")),
-        Some(Output::Markdown) => ui.data(rules.iter().map(|rule| markdown(rule)).collect::<Vec<_>>().join("\n")),
+        Some(Output::Markdown) => ui.data(rules.iter().map(|rule| page(rule)).collect::<Vec<_>>().join("\n")),
         Some(Output::Json) => {
             let infos: Vec<RuleInfo> = rules.iter().map(|rule| RuleInfo::new(rule, true)).collect();
             ui.data(document::render(&infos, document::Format::Json)?)
@@ -87,8 +87,8 @@ pub fn run(args: &ExplainArgs, ui: &Ui) -> Result<()> {
     }
 }
 
-/// A rule's page.
-pub(super) fn markdown(rule: &Rule) -> String {
+/// A rule's page, as it is in docs/rules.
+pub fn page(rule: &Rule) -> String {
     let text = rule.text();
     let body = text.split_once('\n').map_or("", |(_, body)| body).trim_start();
     let live = if rule.live { ", running clusters only" } else { "" };
@@ -100,7 +100,7 @@ pub(super) fn markdown(rule: &Rule) -> String {
 fn terminal(rule: &Rule) -> String {
     let mut text = String::new();
     let mut in_code = false;
-    for line in markdown(rule).lines() {
+    for line in page(rule).lines() {
         if let Some(header) = line.strip_prefix("```") {
             in_code = !in_code;
             if let Some((_, file)) = header.split_once(' ') {

@@ -77,23 +77,31 @@ pub fn run(args: &RulesArgs, ui: &Ui) -> Result<()> {
             let infos: Vec<RuleInfo> = chosen.iter().map(|rule| RuleInfo::new(rule, true)).collect();
             ui.data(document::render(&infos, document::Format::Json)?)
         }
-        Output::Markdown => ui.data(markdown(&chosen)),
+        Output::Markdown => ui.data(index(&chosen)),
     }
 }
 
-/// A table for each group.
-fn markdown(rules: &[&'static Rule]) -> String {
-    let mut text = "# Rules\n\nWhat `kubectl flink doctor` looks for. `kubectl flink explain CODE` shows the same pages.\n".to_owned();
+/// A table for each group, as it is in docs/rules/README.md.
+pub fn index(rules: &[&'static Rule]) -> String {
+    let mut text =
+        "# Rules\n\nWhat `kubectl flink doctor` looks for. `kubectl flink explain CODE` shows the same pages.\n"
+            .to_owned();
     for group in Group::ALL {
         let of: Vec<&&Rule> = rules.iter().filter(|rule| rule.group == group).collect();
         if of.is_empty() {
             continue;
         }
-        let _ = write!(text, "\n## {} (`{}`)\n\n| Code | Name | Severity | Finds |\n|---|---|---|---|\n", group.title(), group.name());
+        let _ = write!(
+            text,
+            "\n## {} (`{}`)\n\n| Code | Name | Severity | Finds |\n|---|---|---|---|\n",
+            group.title(),
+            group.name()
+        );
         for rule in of {
             let live = if rule.live { ", live" } else { "" };
             let summary = rule.summary().replace('|', "\\|");
-            let _ = writeln!(text, "| [{0}]({0}.md) | {1} | {2}{live} | {summary} |", rule.code, rule.name, rule.severity);
+            let _ =
+                writeln!(text, "| [{0}]({0}.md) | {1} | {2}{live} | {summary} |", rule.code, rule.name, rule.severity);
         }
     }
     text

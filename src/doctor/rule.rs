@@ -207,38 +207,46 @@ impl Input {
     /// What has to be allowed to a user whose run reads it.
     pub fn rights(self) -> &'static [Right] {
         match self {
-            Input::Processes => &[
-                right("list", "apps", "deployments"),
-                right("list", "apps", "statefulsets"),
-                right("list", "batch", "jobs"),
-                right("list", "flink.apache.org", "flinkdeployments"),
-                right("list", "", "pods"),
-                right("get", "", "configmaps"),
-                right("list", "", "configmaps"),
-            ],
-            Input::Rbac => &[
-                right("list", RBAC, "roles"),
-                right("list", RBAC, "rolebindings"),
-                of_cluster("list", RBAC, "clusterrolebindings"),
-                of_cluster("get", RBAC, "clusterroles"),
-            ],
-            Input::Access => &[right("create", "authorization.k8s.io", "localsubjectaccessreviews")],
-            Input::ServiceAccounts => &[right("get", "", "serviceaccounts")],
-            Input::Namespaces => &[of_cluster("get", "", "namespaces")],
-            Input::Services => &[right("list", "", "services")],
-            Input::Ingresses => &[right("list", "networking.k8s.io", "ingresses")],
-            Input::NetworkPolicies => &[right("list", "networking.k8s.io", "networkpolicies")],
-            Input::Claims => &[right("get", "", "persistentvolumeclaims")],
-            Input::StorageClasses => &[of_cluster("get", "storage.k8s.io", "storageclasses")],
-            Input::Secrets => &[right("get", "", "secrets")],
-            Input::Quotas => &[right("list", "", "resourcequotas"), right("list", "", "limitranges")],
-            Input::DisruptionBudgets => &[right("list", "policy", "poddisruptionbudgets")],
-            Input::Autoscalers => &[right("list", "autoscaling", "horizontalpodautoscalers")],
-            Input::Pods => &[right("list", "", "pods")],
-            Input::Events => &[right("list", "", "events")],
-            Input::HaMaps => &[right("list", "", "configmaps")],
-            Input::Rest => &[right("get", "", "pods"), right("create", "", "pods/portforward")],
-            Input::Logs => &[right("get", "", "pods/log")],
+            Input::Processes => {
+                const {
+                    &[
+                        right("list", "apps", "deployments"),
+                        right("list", "apps", "statefulsets"),
+                        right("list", "batch", "jobs"),
+                        right("list", "flink.apache.org", "flinkdeployments"),
+                        right("list", "", "pods"),
+                        right("get", "", "configmaps"),
+                        right("list", "", "configmaps"),
+                    ]
+                }
+            }
+            Input::Rbac => {
+                const {
+                    &[
+                        right("list", RBAC, "roles"),
+                        right("list", RBAC, "rolebindings"),
+                        of_cluster("list", RBAC, "clusterrolebindings"),
+                        of_cluster("get", RBAC, "clusterroles"),
+                    ]
+                }
+            }
+            Input::Access => const { &[right("create", "authorization.k8s.io", "localsubjectaccessreviews")] },
+            Input::ServiceAccounts => const { &[right("get", "", "serviceaccounts")] },
+            Input::Namespaces => const { &[of_cluster("get", "", "namespaces")] },
+            Input::Services => const { &[right("list", "", "services")] },
+            Input::Ingresses => const { &[right("list", "networking.k8s.io", "ingresses")] },
+            Input::NetworkPolicies => const { &[right("list", "networking.k8s.io", "networkpolicies")] },
+            Input::Claims => const { &[right("get", "", "persistentvolumeclaims")] },
+            Input::StorageClasses => const { &[of_cluster("get", "storage.k8s.io", "storageclasses")] },
+            Input::Secrets => const { &[right("get", "", "secrets")] },
+            Input::Quotas => const { &[right("list", "", "resourcequotas"), right("list", "", "limitranges")] },
+            Input::DisruptionBudgets => const { &[right("list", "policy", "poddisruptionbudgets")] },
+            Input::Autoscalers => const { &[right("list", "autoscaling", "horizontalpodautoscalers")] },
+            Input::Pods => const { &[right("list", "", "pods")] },
+            Input::Events => const { &[right("list", "", "events")] },
+            Input::HaMaps => const { &[right("list", "", "configmaps")] },
+            Input::Rest => const { &[right("get", "", "pods"), right("create", "", "pods/portforward")] },
+            Input::Logs => const { &[right("get", "", "pods/log")] },
         }
     }
 }

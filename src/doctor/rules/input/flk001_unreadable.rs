@@ -46,8 +46,8 @@ fn check(cx: &mut Check<'_>) {
     for unreadable in &cx.snapshot().unreadable {
         let file = cx.snapshot().file(unreadable.file);
         let at = unreadable.error.at.min(file.text.len());
-        // The parser stands behind the line break of the line that it could not finish.
-        let at = file.text[..at].trim_end_matches(['\r', '\n']).len().min(at);
+        // What is missing at the end is shown in the last line that has something.
+        let at = if at == file.text.len() { file.text.trim_end().len() } else { at };
         let place = Place::within(Snapshot::file_object(unreadable.file), "", at..at);
         cx.report(place, format!("this document cannot be read: {}", unreadable.error.message))
             .help(format!("see what kubectl makes of it: kubectl create --dry-run=client -f {}", file.name));
