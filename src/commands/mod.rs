@@ -3,7 +3,9 @@
 mod decide;
 pub mod doctor;
 pub mod down;
+pub mod explain;
 pub mod render;
+pub mod rules;
 pub mod status;
 pub mod up;
 
@@ -53,6 +55,10 @@ pub enum Command {
     Down(down::DownArgs),
     #[expect(missing_docs, reason = "the help text is the command's own")]
     Render(Box<render::RenderArgs>),
+    #[expect(missing_docs, reason = "the help text is the command's own")]
+    Explain(explain::ExplainArgs),
+    #[expect(missing_docs, reason = "the help text is the command's own")]
+    Rules(rules::RulesArgs),
 }
 
 /// `-o` of commands that do something.
@@ -78,6 +84,8 @@ impl Cli {
             Command::Doctor(args) => Box::pin(doctor::run(args, &self.connection, ui)).await,
             Command::Down(args) => Box::pin(down::run(args, &self.connection, ui)).await,
             Command::Render(args) => render::run(args, &self.connection, ui),
+            Command::Explain(args) => explain::run(args, ui),
+            Command::Rules(args) => rules::run(args, ui),
         }
     }
 }

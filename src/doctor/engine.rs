@@ -55,16 +55,21 @@ pub fn run(snapshot: &Snapshot, model: &Model, rules: &[&'static Rule]) -> Outco
     for finding in &mut outcome.findings {
         leave_to_the_operator(snapshot, model, finding);
     }
+    sort(snapshot, &mut outcome.findings);
+    outcome
+}
+
+/// Puts findings in the order in which they are shown, each once.
+pub fn sort(snapshot: &Snapshot, findings: &mut Vec<Finding>) {
     let order = |place: &Place| {
         let span = super::place::locate(snapshot, place).span;
         (span.map(|(file, span)| (file, span.start)), place.object)
     };
-    outcome.findings.sort_by_cached_key(|finding| {
+    findings.sort_by_cached_key(|finding| {
         let cluster = finding.cluster.clone();
         (cluster.is_none(), cluster, std::cmp::Reverse(finding.severity), finding.rule.code, order(&finding.place))
     });
-    outcome.findings.dedup_by(|a, b| a.rule.code == b.rule.code && a.place == b.place && a.message == b.message);
-    outcome
+    findings.dedup_by(|a, b| a.rule.code == b.rule.code && a.place == b.place && a.message == b.message);
 }
 
 /// What the operator made it would make again: it is mended in its own resource.

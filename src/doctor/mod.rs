@@ -4,6 +4,7 @@
 //! its processes go by; each file of [`rules`] looks for one thing that can be wrong; the [`engine`] runs them all. Nothing
 //! here does I/O: `cluster::survey` and [`source`] fill the snapshot, `output::findings` shows what came of it.
 
+pub mod control;
 pub mod engine;
 pub mod finding;
 pub mod fix;
@@ -11,6 +12,7 @@ pub mod known;
 pub mod live;
 pub mod model;
 pub mod place;
+pub mod report;
 pub mod rights;
 pub mod rule;
 pub mod rules;

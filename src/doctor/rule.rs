@@ -180,6 +180,77 @@ impl Input {
     }
 }
 
+/// A right that a live run needs to read an input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Right {
+    /// It is of no namespace: a ClusterRole has to give it.
+    pub cluster: bool,
+    /// The API group; empty for the core group.
+    pub group: &'static str,
+    /// The resource, with its subresource.
+    pub resource: &'static str,
+    /// The verb.
+    pub verb: &'static str,
+}
+
+const fn right(verb: &'static str, group: &'static str, resource: &'static str) -> Right {
+    Right { cluster: false, group, resource, verb }
+}
+
+const fn of_cluster(verb: &'static str, group: &'static str, resource: &'static str) -> Right {
+    Right { cluster: true, group, resource, verb }
+}
+
+const RBAC: &str = "rbac.authorization.k8s.io";
+
+impl Input {
+    /// What has to be allowed to a user whose run reads it.
+    pub fn rights(self) -> &'static [Right] {
+        match self {
+            Input::Processes => {
+                const {
+                    &[
+                        right("list", "apps", "deployments"),
+                        right("list", "apps", "statefulsets"),
+                        right("list", "batch", "jobs"),
+                        right("list", "flink.apache.org", "flinkdeployments"),
+                        right("list", "", "pods"),
+                        right("get", "", "configmaps"),
+                        right("list", "", "configmaps"),
+                    ]
+                }
+            }
+            Input::Rbac => {
+                const {
+                    &[
+                        right("list", RBAC, "roles"),
+                        right("list", RBAC, "rolebindings"),
+                        of_cluster("list", RBAC, "clusterrolebindings"),
+                        of_cluster("get", RBAC, "clusterroles"),
+                    ]
+                }
+            }
+            Input::Access => const { &[right("create", "authorization.k8s.io", "localsubjectaccessreviews")] },
+            Input::ServiceAccounts => const { &[right("get", "", "serviceaccounts")] },
+            Input::Namespaces => const { &[of_cluster("get", "", "namespaces")] },
+            Input::Services => const { &[right("list", "", "services")] },
+            Input::Ingresses => const { &[right("list", "networking.k8s.io", "ingresses")] },
+            Input::NetworkPolicies => const { &[right("list", "networking.k8s.io", "networkpolicies")] },
+            Input::Claims => const { &[right("get", "", "persistentvolumeclaims")] },
+            Input::StorageClasses => const { &[of_cluster("get", "storage.k8s.io", "storageclasses")] },
+            Input::Secrets => const { &[right("get", "", "secrets")] },
+            Input::Quotas => const { &[right("list", "", "resourcequotas"), right("list", "", "limitranges")] },
+            Input::DisruptionBudgets => const { &[right("list", "policy", "poddisruptionbudgets")] },
+            Input::Autoscalers => const { &[right("list", "autoscaling", "horizontalpodautoscalers")] },
+            Input::Pods => const { &[right("list", "", "pods")] },
+            Input::Events => const { &[right("list", "", "events")] },
+            Input::HaMaps => const { &[right("list", "", "configmaps")] },
+            Input::Rest => const { &[right("get", "", "pods"), right("create", "", "pods/portforward")] },
+            Input::Logs => const { &[right("get", "", "pods/log")] },
+        }
+    }
+}
+
 /// A rule: one thing that can be wrong. Made by [`rule!`], whose doc comment is the rule's documentation.
 #[derive(Debug, Clone, Copy)]
 pub struct Rule {
@@ -204,6 +275,11 @@ pub struct Rule {
 }
 
 impl Rule {
+    /// Its findings say that the run itself is not whole: a document cannot be read, a rule failed.
+    pub fn is_broken(&self) -> bool {
+        matches!(self.code, "FLK001" | "FLK007")
+    }
+
     /// The first line of the documentation.
     pub fn summary(&self) -> &'static str {
         self.doc.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default()

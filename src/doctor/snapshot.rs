@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::known::Known;
 use super::live::LiveFacts;
+use super::source::Unreadable;
 use crate::manifests::tree::{self, Content, Node, Span, Style};
 
 /// The number of an object in its [`Snapshot`].
@@ -74,6 +75,18 @@ pub struct Object {
 /// The kind of a bare `config.yaml`, `flink-conf.yaml` or `log4j*.properties`.
 pub const BARE_FILE: &str = "File";
 
+/// From this number on, ids are those of files.
+const FIRST_FILE: usize = usize::MAX / 2;
+
+static NOWHERE: Object = Object {
+    api_version: String::new(),
+    kind: String::new(),
+    namespace: String::new(),
+    name: String::new(),
+    node: Node { span: Span { start: 0, end: 0 }, content: Content::Sequence(Vec::new()) },
+    file: None,
+};
+
 impl Object {
     /// The object as its kind's type; none where it has not the shape of its kind.
     pub fn typed<K: DeserializeOwned>(&self) -> Option<K> {
@@ -127,6 +140,10 @@ impl Coverage {
 #[derive(Debug, Default)]
 pub struct Snapshot {
     files: Vec<SourceFile>,
+    /// Each file as an object, for what is said of the file itself.
+    file_objects: Vec<Object>,
+    /// Documents that could not be read.
+    pub unreadable: Vec<Unreadable>,
     objects: Vec<Object>,
     by_kind: HashMap<String, Vec<ObjectId>>,
     by_name: HashMap<(String, String, String), ObjectId>,
@@ -141,8 +158,27 @@ pub struct Snapshot {
 impl Snapshot {
     /// Adds a file and gives its number.
     pub fn add_file(&mut self, file: SourceFile) -> usize {
+        let text = Content::Scalar("".into(), Style::Literal);
+        self.file_objects.push(Object {
+            api_version: String::new(),
+            kind: BARE_FILE.to_owned(),
+            namespace: String::new(),
+            name: file.name.clone(),
+            node: Node { span: Span::new(0, file.text.len()), content: text },
+            file: Some(self.files.len()),
+        });
         self.files.push(file);
         self.files.len() - 1
+    }
+
+    /// A file itself, for findings that are in no object: a place in it is `Place::within(_, "", bytes)`.
+    pub fn file_object(number: usize) -> ObjectId {
+        ObjectId(FIRST_FILE + number)
+    }
+
+    /// Nothing that can be shown: what a finding about this program points at.
+    pub fn nowhere() -> ObjectId {
+        ObjectId(usize::MAX)
     }
 
     /// The file of a number.
@@ -162,6 +198,7 @@ impl Snapshot {
         let of_kind = self.by_kind.entry(object.kind.clone()).or_default();
         of_kind.push(id);
         if object.kind != BARE_FILE
+            && !object.name.is_empty()
             && let Some(earlier) = self.by_name.insert(key, id)
         {
             self.replaced.push((earlier, id));
@@ -183,7 +220,11 @@ impl Snapshot {
 
     /// The object of a number.
     pub fn object(&self, id: ObjectId) -> &Object {
-        &self.objects[id.0]
+        match id.0 {
+            usize::MAX => &NOWHERE,
+            FIRST_FILE.. => &self.file_objects[id.0 - FIRST_FILE],
+            number => &self.objects[number],
+        }
     }
 
     /// All objects that count, of every kind.

@@ -129,6 +129,7 @@ pub fn load(snapshot: &mut Snapshot, files: Vec<SourceFile>, namespace: &str) ->
             }
         }
     }
+    snapshot.unreadable.extend(read.unreadable.iter().cloned());
     read
 }
 

@@ -3,6 +3,7 @@
 pub mod age;
 pub mod diff;
 pub mod document;
+pub mod findings;
 pub mod live;
 pub mod table;
 

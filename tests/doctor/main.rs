@@ -4,8 +4,9 @@
 //! line of its own, `#~ FLK101` says that the next line that is no such comment has to have that finding. All rules run on
 //! every input, and no finding may be left over. A name that ends in `.live.yaml` stands for a running cluster of which
 //! everything is known; `#~ unknown: Role RoleBinding` takes kinds out of that. `#~ skip: FLK101` says that this rule could
-//! not check something.
+//! not check something. `#~ panic` adds a rule that fails. A folder may have a `.kubectl-flink.yaml`; the day is 2026-01-01.
 
+mod fixes;
 mod fixtures;
 mod fuzz;
 mod rules;

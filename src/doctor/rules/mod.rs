@@ -1,5 +1,6 @@
 //! The rules, one file each, and the one list of them.
 
+pub mod input;
 pub mod rbac;
 pub mod runtime;
 
@@ -7,6 +8,13 @@ use super::rule::Rule;
 
 /// Every rule, by code. A new rule is one file, one line here and one folder of fixtures.
 pub const ALL: &[&Rule] = &[
+    &input::flk001_unreadable::RULE,
+    &input::flk002_key_twice::RULE,
+    &input::flk003_object_twice::RULE,
+    &input::flk004_suppression_unused::RULE,
+    &input::flk005_suppression_unknown::RULE,
+    &input::flk006_suppression_expired::RULE,
+    &input::flk007_rule_failed::RULE,
     &rbac::flk101_binding_namespace::RULE,
     &runtime::flk601_container_not_starting::RULE,
     &runtime::flk602_container_crashing::RULE,

@@ -1,7 +1,16 @@
 //! How a finding is mended: edits of the text, never a text written anew.
 
+mod apply;
+mod command;
+mod mend;
+
+use std::ops::Range;
+
 use serde::Serialize;
 
+pub use self::apply::resolve;
+pub use self::command::command;
+pub use self::mend::{Dropped, Made, Mended, mend};
 use super::model::config::ConfigFile;
 use super::place::Place;
 
@@ -39,10 +48,37 @@ pub enum Edit {
     RemoveDocument(Place),
     /// A line follows the line of a place, as far in as that line is.
     InsertAfter(Place, String),
+    /// A line follows the last line of the text at a place, as far in as its first line is.
+    Append(Place, String),
     /// `key: value` is added to the mapping at a place. The value may be YAML of several lines.
     InsertEntry(Place, String, String),
     /// An item is added to the list at a place.
     InsertItem(Place, String),
+}
+
+impl Edit {
+    /// Where it is.
+    pub fn place(&self) -> &Place {
+        let (Edit::Replace(place, _)
+        | Edit::RemoveLine(place)
+        | Edit::RemoveDocument(place)
+        | Edit::InsertAfter(place, _)
+        | Edit::Append(place, _)
+        | Edit::InsertEntry(place, ..)
+        | Edit::InsertItem(place, _)) = self;
+        place
+    }
+}
+
+/// A change of a file's text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The file's number in the snapshot.
+    pub file: usize,
+    /// The bytes that go; empty where something is only added.
+    pub range: Range<usize>,
+    /// What comes instead.
+    pub text: String,
 }
 
 impl Fix {
@@ -59,10 +95,7 @@ impl Fix {
     /// Adds `key: value` at the end of a configuration file.
     pub fn add_option(file: &ConfigFile, key: &str, value: &str, safety: Safety) -> Self {
         let line = format!("{key}: {value}");
-        let edit = match file.entries.last() {
-            Some(last) => Edit::InsertAfter(last.place.clone(), line),
-            None => Edit::InsertAfter(file.place(0..0), line),
-        };
+        let edit = Edit::Append(Place::value(file.object, &file.pointer), line);
         Fix::new(format!("add {key}: {value}"), safety, edit)
     }
 }
