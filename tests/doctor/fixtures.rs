@@ -72,7 +72,7 @@ impl Run {
         let outcome = engine::run(&snapshot, &model, &rules);
         assert_eq!(outcome.failed.is_empty(), !panics, "{:?}", outcome.failed);
         assert_eq!(outcome.undeclared, [], "a rule read what it did not declare");
-        let controlled = control.apply(&mut snapshot, &model, outcome);
+        let controlled = control.apply(&mut snapshot, outcome);
         Run { snapshot, model, controlled }
     }
 

@@ -18,11 +18,66 @@ use crate::fixtures::root;
 
 /// Words with a meaning to one of the parsers.
 const WORDS: &[&str] = &[
-    "\n", "\n", "\n  ", " ", "\t", "\r\n", "\r", ":", ": ", "- ", "? ", "#", " # x", "'", "\"", "\\", "\\u00", "\\\n", "|", "|2-",
-    ">", "{", "}", "[", "]", ",", "&a ", "*a", "<<: *a", "!!str ", "---", "\n---\n", "...", "%YAML 1.2\n", "~", "null", "yes", "0x1f",
-    "0o7", "1e309", "-", "=", "a", "a.b", "kind: ConfigMap\n", "apiVersion: v1\n", "metadata:\n  name: x\n", "data:\n", "spec:\n",
-    "config.yaml: |\n", "flink-conf.yaml: |\n", "log4j-console.properties: |\n", "appender.x.type = Y \n",
-    "high-availability.type: kubernetes\n", "\u{a0}", "\u{feff}", "\u{2028}", "é", "🦀", "\0",
+    "\n",
+    "\n",
+    "\n  ",
+    " ",
+    "\t",
+    "\r\n",
+    "\r",
+    ":",
+    ": ",
+    "- ",
+    "? ",
+    "#",
+    " # x",
+    "'",
+    "\"",
+    "\\",
+    "\\u00",
+    "\\\n",
+    "|",
+    "|2-",
+    ">",
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    "&a ",
+    "*a",
+    "<<: *a",
+    "!!str ",
+    "---",
+    "\n---\n",
+    "...",
+    "%YAML 1.2\n",
+    "~",
+    "null",
+    "yes",
+    "0x1f",
+    "0o7",
+    "1e309",
+    "-",
+    "=",
+    "a",
+    "a.b",
+    "kind: ConfigMap\n",
+    "apiVersion: v1\n",
+    "metadata:\n  name: x\n",
+    "data:\n",
+    "spec:\n",
+    "config.yaml: |\n",
+    "flink-conf.yaml: |\n",
+    "log4j-console.properties: |\n",
+    "appender.x.type = Y \n",
+    "high-availability.type: kubernetes\n",
+    "\u{a0}",
+    "\u{feff}",
+    "\u{2028}",
+    "é",
+    "🦀",
+    "\0",
 ];
 
 fn seconds() -> Duration {
@@ -52,8 +107,8 @@ fn corpus() -> Vec<String> {
 fn texts() -> impl Strategy<Value = String> {
     let corpus = corpus();
     let words = || prop::collection::vec(prop::sample::select(WORDS), 0..40).prop_map(|words| words.concat());
-    let cut = (prop::sample::select(corpus), any::<prop::sample::Index>(), any::<prop::sample::Index>(), words()).prop_map(
-        |(text, from, to, words)| {
+    let cut = (prop::sample::select(corpus), any::<prop::sample::Index>(), any::<prop::sample::Index>(), words())
+        .prop_map(|(text, from, to, words)| {
             let at = |index: prop::sample::Index| {
                 let at = index.index(text.len() + 1);
                 (0..=at).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
@@ -63,8 +118,7 @@ fn texts() -> impl Strategy<Value = String> {
             let to = (from.max(to)).min(from + 30);
             let to = (from..=to).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(from);
             format!("{}{words}{}", &text[..from], &text[to..])
-        },
-    );
+        });
     prop_oneof![3 => words(), 6 => cut, 1 => any::<String>()]
 }
 

@@ -17,7 +17,6 @@ use self::select::Selection;
 use self::settings::Settings;
 use super::engine::{self, Outcome, Skipped};
 use super::finding::Finding;
-use super::model::Model;
 use super::place::{self, Location, Place};
 use super::rule::{Rule, Severity};
 use super::rules;
@@ -172,7 +171,7 @@ impl Control {
 
     /// Judges what the rules found: accepted findings are marked, severities are the user's, and marks that accept nothing
     /// are findings themselves. The settings' file is added to the snapshot, so that it can be shown.
-    pub fn apply(&self, snapshot: &mut Snapshot, model: &Model, outcome: Outcome) -> Controlled {
+    pub fn apply(&self, snapshot: &mut Snapshot, outcome: Outcome) -> Controlled {
         let file = self.settings.file.as_ref().map(|(name, text)| {
             let known = snapshot.files().iter().position(|file| file.name == *name);
             known.unwrap_or_else(|| snapshot.add_file(super::snapshot::SourceFile::new(name, text)))
@@ -199,7 +198,6 @@ impl Control {
         let judged = judge.judged;
         let mut findings = self.shown(judged);
         order(snapshot, &mut findings);
-        let _ = model;
         Controlled { findings, skipped: outcome.skipped, rules, broken }
     }
 
