@@ -1,6 +1,7 @@
 //! The rules, one file each, and the one list of them.
 
 pub mod input;
+pub mod operator;
 pub mod rbac;
 pub mod runtime;
 
@@ -16,6 +17,19 @@ pub const ALL: &[&Rule] = &[
     &input::flk006_suppression_expired::RULE,
     &input::flk007_rule_failed::RULE,
     &rbac::flk101_binding_namespace::RULE,
+    &rbac::flk102_role_missing::RULE,
+    &rbac::flk103_binding_subject::RULE,
+    &rbac::flk104_role_without_lock::RULE,
+    &rbac::flk105_jobmanager_rights::RULE,
+    &rbac::flk106_taskmanager_rights::RULE,
+    &rbac::flk107_kubernetes_namespace::RULE,
+    &rbac::flk108_service_account_missing::RULE,
+    &rbac::flk109_token_not_mounted::RULE,
+    &rbac::flk110_rights_too_wide::RULE,
+    &rbac::flk111_native_rights::RULE,
+    &rbac::flk112_rights_on_endpoints::RULE,
+    &rbac::flk113_unknown_verb::RULE,
+    &rbac::flk114_node_list::RULE,
     &runtime::flk601_container_not_starting::RULE,
     &runtime::flk602_container_crashing::RULE,
     &runtime::flk603_out_of_memory::RULE,
@@ -36,6 +50,18 @@ pub const ALL: &[&Rule] = &[
     &runtime::flk618_rollout_stuck::RULE,
     &runtime::flk619_probe_failing::RULE,
     &runtime::flk620_job_waits_for_slots::RULE,
+    &operator::flk701_operator_option_forbidden::RULE,
+    &operator::flk702_operator_name::RULE,
+    &operator::flk703_operator_version::RULE,
+    &operator::flk704_operator_standby_without_ha::RULE,
+    &operator::flk705_operator_upgrade_mode::RULE,
+    &operator::flk706_operator_parallelism::RULE,
+    &operator::flk707_operator_memory::RULE,
+    &operator::flk708_operator_service_account::RULE,
+    &operator::flk709_operator_log_keys::RULE,
+    &operator::flk710_operator_spec_missing::RULE,
+    &operator::flk711_operator_template_resources::RULE,
+    &operator::flk712_operator_error::RULE,
 ];
 
 /// The rule of a code or a name, in any case.
