@@ -23,6 +23,7 @@ use super::membership;
 use crate::doctor::known::Known;
 use crate::doctor::live::{self, LiveFacts};
 use crate::doctor::model::{Member, Model};
+use crate::doctor::rights;
 use crate::doctor::rule::Input;
 use crate::doctor::snapshot::{Object, Snapshot};
 use crate::error::{Error, Result};
@@ -209,14 +210,9 @@ impl Reader<'_> {
         }
         for id in self.snapshot.of_kind("RoleBinding").iter().chain(self.snapshot.of_kind("ClusterRoleBinding")) {
             let node = &self.snapshot.object(*id).node;
+            let binding = &self.snapshot.object(*id).namespace;
             let is_subject = model.members.iter().any(|member| {
-                let namespace = member.workload.namespace();
-                crate::doctor::rights::is_subject(
-                    node,
-                    &self.snapshot.object(*id).namespace,
-                    namespace,
-                    member.service_account(),
-                )
+                rights::names(node, binding, member.workload.namespace(), member.service_account()).is_some()
             });
             if is_subject && node.string_at("/roleRef/kind") == Some("ClusterRole") {
                 let role = node.string_at("/roleRef/name").unwrap_or_default();

@@ -41,24 +41,22 @@ pub fn same_namespace(a: &str, b: &str) -> bool {
 /// The bindings whose subjects include a service account, directly or by one of the groups that every account has.
 pub fn bindings(snapshot: &Snapshot, account_namespace: &str, account: &str, namespace: &str) -> Bindings {
     let mut found = Bindings::default();
-    for kind in ["RoleBinding", "ClusterRoleBinding"] {
-        for id in snapshot.of_kind(kind) {
-            let binding = snapshot.object(*id);
-            let Some(named) = names(&binding.node, &binding.namespace, account_namespace, account) else { continue };
-            if kind == "RoleBinding" && !same_namespace(&binding.namespace, namespace) {
-                found.elsewhere.extend(named.then_some(*id));
-                continue;
-            }
-            let granted = (*id, role_of(snapshot, *id));
-            found.named.extend(named.then(|| granted.clone()));
-            found.effective.push(granted);
+    for id in snapshot.bindings_of(account) {
+        let binding = snapshot.object(id);
+        let Some(named) = names(&binding.node, &binding.namespace, account_namespace, account) else { continue };
+        if binding.kind == "RoleBinding" && !same_namespace(&binding.namespace, namespace) {
+            found.elsewhere.extend(named.then_some(id));
+            continue;
         }
+        let granted = (id, role_of(snapshot, id));
+        found.named.extend(named.then(|| granted.clone()));
+        found.effective.push(granted);
     }
     found
 }
 
 /// Whether a binding's subjects include the account: itself or its namespace's group (true), or a group of everybody.
-fn names(binding: &Node, binding_namespace: &str, account_namespace: &str, account: &str) -> Option<bool> {
+pub fn names(binding: &Node, binding_namespace: &str, account_namespace: &str, account: &str) -> Option<bool> {
     let subjects = binding.get("subjects").map(Node::items).unwrap_or_default();
     let named = |subject: &Node| {
         let text = |key: &str| subject.get(key).and_then(Node::text).unwrap_or_default();

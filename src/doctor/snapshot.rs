@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use serde::de::DeserializeOwned;
 
@@ -149,6 +150,8 @@ pub struct Snapshot {
     by_name: HashMap<(String, String, String), ObjectId>,
     /// Earlier objects that a later one of the same kind, namespace and name replaces.
     replaced: Vec<(ObjectId, ObjectId)>,
+    /// Bindings by the names of the service accounts among their subjects; those of groups and users by the empty name.
+    bindings: OnceLock<HashMap<String, Vec<ObjectId>>>,
     /// What else may exist.
     pub coverage: Coverage,
     /// What only a running cluster can tell; none for files alone.
@@ -193,6 +196,7 @@ impl Snapshot {
 
     /// Adds an object. Of two of the same kind, namespace and name the later one counts, as it does for `kubectl apply`.
     pub fn add(&mut self, object: Object) -> ObjectId {
+        self.bindings.take();
         let id = ObjectId(self.objects.len());
         let key = (object.kind.clone(), object.namespace.clone(), object.name.clone());
         let of_kind = self.by_kind.entry(object.kind.clone()).or_default();
@@ -237,6 +241,34 @@ impl Snapshot {
     /// The objects of a kind.
     pub fn of_kind(&self, kind: &str) -> &[ObjectId] {
         self.by_kind.get(kind).map_or(&[], Vec::as_slice)
+    }
+
+    /// The RoleBindings and ClusterRoleBindings that may speak of an account of this name, in any namespace.
+    pub fn bindings_of(&self, account: &str) -> Vec<ObjectId> {
+        let index = self.bindings.get_or_init(|| {
+            let mut index: HashMap<String, Vec<ObjectId>> = HashMap::new();
+            for id in ["RoleBinding", "ClusterRoleBinding"].iter().flat_map(|kind| self.of_kind(kind)) {
+                let subjects = self.object(*id).node.get("subjects").map(Node::items).unwrap_or_default();
+                let mut names: Vec<&str> = subjects
+                    .iter()
+                    .map(|subject| match subject.get("kind").and_then(Node::text) {
+                        Some("ServiceAccount") => subject.get("name").and_then(Node::text).unwrap_or_default(),
+                        _ => "",
+                    })
+                    .collect();
+                names.sort_unstable();
+                names.dedup();
+                for name in names {
+                    index.entry(name.to_owned()).or_default().push(*id);
+                }
+            }
+            index
+        });
+        let mut found: Vec<ObjectId> =
+            ["", account].iter().filter_map(|name| index.get(*name)).flatten().copied().collect();
+        found.sort_unstable();
+        found.dedup();
+        found
     }
 
     /// Objects that stand twice in the files: the earlier one and the one that counts.
