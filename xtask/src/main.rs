@@ -1,4 +1,4 @@
-//! Project tasks: `cargo xtask test`, `demo`, `bench` and `krew`. Each is one file and begins with what it does.
+//! Project tasks: `cargo xtask test`, `soak`, `demo`, `bench`, `docs` and `krew`. Each is one file and begins with what it does.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "these programs talk to the developer alone")]
 
@@ -6,6 +6,7 @@ mod bench;
 mod demo;
 mod krew;
 mod process;
+mod soak;
 mod test;
 mod testbed;
 
@@ -21,6 +22,7 @@ enum Task {
     Demo(demo::Args),
     Bench(bench::Args),
     Krew(krew::Args),
+    Soak(soak::Args),
 }
 
 fn main() -> ExitCode {
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
         Task::Demo(args) => demo::run(&args),
         Task::Bench(args) => bench::run(&args),
         Task::Krew(args) => krew::run(&args),
+        Task::Soak(args) => soak::run(&args),
     });
     match done {
         _ if process::interrupted() => ExitCode::from(130),
