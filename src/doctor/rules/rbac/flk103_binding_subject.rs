@@ -111,10 +111,10 @@ fn check(cx: &mut Check<'_>) {
             let place = Place::value(id, format!("/subjects/{number}/{key}"));
             let written = binding.node.at(&place.pointer).and_then(Node::text).unwrap_or_default();
             let is = if namespace_is_wrong {
- format!("service account {} of namespace {written}", account.name)
- } else {
- format!("service account {written}, which is not there")
- };
+                format!("service account {} of namespace {written}", account.name)
+            } else {
+                format!("service account {written}, which is not there")
+            };
             let message =
                 format!("{} {} is for {is}, and the pods run as {}", binding.kind, binding.name, account.title());
             let fix = Fix::new(
