@@ -55,6 +55,11 @@ pub fn bindings(snapshot: &Snapshot, account_namespace: &str, account: &str, nam
     found
 }
 
+/// Whether one of a binding's subjects is the account, or a group that it is in.
+pub fn is_subject(binding: &Node, binding_namespace: &str, account_namespace: &str, account: &str) -> bool {
+    names(binding, binding_namespace, account_namespace, account).is_some()
+}
+
 /// Whether a binding's subjects include the account: itself or its namespace's group (true), or a group of everybody.
 pub fn names(binding: &Node, binding_namespace: &str, account_namespace: &str, account: &str) -> Option<bool> {
     let subjects = binding.get("subjects").map(Node::items).unwrap_or_default();
