@@ -1,9 +1,10 @@
-//! Project tasks: `cargo xtask test`, `demo`, `bench` and `krew`. Each is one file and begins with what it does.
+//! Project tasks: `cargo xtask test`, `demo`, `bench`, `docs` and `krew`. Each is one file and begins with what it does.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "these programs talk to the developer alone")]
 
 mod bench;
 mod demo;
+mod docs;
 mod krew;
 mod process;
 mod test;
@@ -20,6 +21,7 @@ enum Task {
     Test(test::Args),
     Demo(demo::Args),
     Bench(bench::Args),
+    Docs(docs::Args),
     Krew(krew::Args),
 }
 
@@ -29,6 +31,7 @@ fn main() -> ExitCode {
         Task::Test(args) => Ok(test::run(&args)),
         Task::Demo(args) => demo::run(&args),
         Task::Bench(args) => bench::run(&args),
+        Task::Docs(args) => docs::run(&args),
         Task::Krew(args) => krew::run(&args),
     });
     match done {
