@@ -6,7 +6,12 @@
 //! everything is known; `#~ unknown: Role RoleBinding` takes kinds out of that. `#~ skip: FLK101` says that this rule could
 //! not check something. `#~ panic` adds a rule that fails. A folder may have a `.kubectl-flink.yaml`; the day is 2026-01-01.
 
+mod control;
+mod docs;
+mod edits;
 mod fixes;
 mod fixtures;
 mod fuzz;
+mod reports;
 mod rules;
+mod schema;

@@ -4,6 +4,7 @@
 
 mod bench;
 mod demo;
+mod docs;
 mod krew;
 mod process;
 mod soak;
@@ -21,6 +22,7 @@ enum Task {
     Test(test::Args),
     Demo(demo::Args),
     Bench(bench::Args),
+    Docs(docs::Args),
     Krew(krew::Args),
     Soak(soak::Args),
 }
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
         Task::Test(args) => Ok(test::run(&args)),
         Task::Demo(args) => demo::run(&args),
         Task::Bench(args) => bench::run(&args),
+        Task::Docs(args) => docs::run(&args),
         Task::Krew(args) => krew::run(&args),
         Task::Soak(args) => soak::run(&args),
     });

@@ -347,6 +347,3 @@ impl Judge<'_> {
         found
     }
 }
-
-#[cfg(test)]
-mod tests;

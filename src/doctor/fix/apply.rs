@@ -96,7 +96,7 @@ impl Text<'_> {
             Part::Key | Part::Value => {
                 let (key, value) = self.object.node.entry_at(&place.pointer)?;
                 let start = key.map_or(value.span, |key| key.span).start as usize;
-                let end = last_byte(self.file, value).max(start + 1);
+                let end = (last_byte(self.file, value) + 1).max(start + 1);
                 let line = self.file.line(self.file.line_of(start));
                 // Something else on the line would go with it.
                 let before = self.file.text[line.start..start].trim();

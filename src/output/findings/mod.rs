@@ -136,6 +136,3 @@ pub fn write(report: &Report, specs: &[OutputSpec], ui: &Ui) -> Result<()> {
 fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
-
-#[cfg(test)]
-mod tests;
