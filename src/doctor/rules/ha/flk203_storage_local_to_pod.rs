@@ -1,7 +1,7 @@
 //! FLK203: a storage directory inside the pod is lost with the pod.
 
 use super::{STORAGE_DIR, is_on, jobmanagers, literal, pod_local};
-use crate::doctor::rule::{Check, rule};
+use crate::doctor::rule::{Check, Severity, rule};
 
 rule! {
     /// A storage directory inside the pod is lost with the pod
@@ -83,7 +83,8 @@ rule! {
     ///
     /// ## When to ignore
     ///
-    /// On a cluster for trying things out, whose jobs may be lost.
+    /// On a cluster for trying things out, whose jobs may be lost. An `emptyDir` at that folder is a warning only: somebody chose
+    /// it, and it lives through restarts of the container.
     ///
     /// ## References
     ///
@@ -95,13 +96,18 @@ rule! {
 fn check(cx: &mut Check<'_>) {
     for (cluster, member) in jobmanagers(cx) {
         let Some(entry) = literal(&cluster.config, &STORAGE_DIR).filter(|_| is_on(&cluster.config)) else { continue };
-        let Some(where_it_is) = pod_local(member, entry) else { continue };
-        cx.report(
+        let Some((where_it_is, mounted)) = pod_local(member, entry) else { continue };
+        let finding = cx.report(
             entry.place.clone(),
             format!("high-availability.storageDir {} is in {where_it_is}, and lost with the pod", entry.value),
-        )
-        .help("use an object store such as s3://BUCKET/ha, or mount a PersistentVolumeClaim there")
-        .symptom("java.io.FileNotFoundException: .../submittedJobGraph... (No such file or directory)")
-        .related(member.in_container("volumeMounts"), "what is mounted");
+        );
+        finding
+            .help("use an object store such as s3://BUCKET/ha, or mount a PersistentVolumeClaim there")
+            .symptom("java.io.FileNotFoundException: .../submittedJobGraph... (No such file or directory)")
+            .related(member.in_container("volumeMounts"), "what is mounted");
+        // Somebody chose that; it lives at least as long as the pod, through restarts of its containers.
+        if mounted {
+            finding.severity(Severity::Warning);
+        }
     }
 }

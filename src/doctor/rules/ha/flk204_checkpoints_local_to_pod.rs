@@ -108,21 +108,25 @@ fn check(cx: &mut Check<'_>) {
         };
         let members = cx.model.members_of(cluster);
         let local = |member: &&Member| {
-            Some((member.role_name(), pod_local(member, entry)?, member.in_container("volumeMounts")))
+            let (where_it_is, mounted) = pod_local(member, entry)?;
+            Some((member.role_name(), where_it_is, mounted, member.in_container("volumeMounts")))
         };
         let local: Vec<_> = members.iter().filter(|_| entry.is_literal()).filter_map(local).collect();
-        let Some((role, where_it_is, _)) = local.first() else { continue };
+        let Some((role, where_it_is, ..)) = local.first() else { continue };
         let finding = cx.report(
             entry.place.clone(),
-            format!("{} {} is in {where_it_is} of the {role}, and lost with it", entry.key, entry.value),
+            format!("{} {} is, in the {role}, in {where_it_is}, and lost with it", entry.key, entry.value),
         );
         finding
-            .help("use an object store such as s3://BUCKET/checkpoints, or a volume that JobManager and TaskManagers mount")
+            .help(
+                "use an object store such as s3://BUCKET/checkpoints, or a volume that JobManager and TaskManagers mount",
+            )
             .symptom("java.io.FileNotFoundException: ... (No such file or directory)");
-        for (role, where_it_is, place) in &local {
+        for (role, where_it_is, _, place) in &local {
             finding.related(place.clone(), format!("in the {role} it is {where_it_is}"));
         }
-        if !on {
+        // Without high availability little is restored; a volume that is mounted there was chosen.
+        if !on || local.iter().all(|(_, _, mounted, _)| *mounted) {
             finding.severity(Severity::Warning);
         }
     }

@@ -129,5 +129,5 @@ fn check(cx: &mut Check<'_>) {
 fn is_in_cluster(endpoint: &str) -> bool {
     let host = endpoint.split_once("://").map_or(endpoint, |(_, rest)| rest);
     let host = host.split(['/', ':']).next().unwrap_or_default();
-    !host.is_empty() && host != "localhost" && (!host.contains('.') || host.ends_with(".svc") || host.contains(".svc."))
+    !host.is_empty() && host != "localhost" && (!host.contains('.') || format!("{host}.").contains(".svc."))
 }

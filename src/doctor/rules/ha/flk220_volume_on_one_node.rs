@@ -180,7 +180,7 @@ fn check(cx: &mut Check<'_>) {
         let members = cx.model.members_of(cluster);
         let running = |member: &&Member| member.workload.ready >= member.workload.replicas.max(1);
         // They have found their places.
-        if cx.is_live() && members.iter().all(|member| running(&member)) {
+        if cx.is_live() && members.iter().all(running) {
             continue;
         }
         let mut claimed: BTreeMap<String, Vec<(&Member, usize)>> = BTreeMap::new();

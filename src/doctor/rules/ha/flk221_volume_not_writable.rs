@@ -137,14 +137,11 @@ fn check(cx: &mut Check<'_>) {
                 }
                 _ => continue,
             }
-            let edit = match spec.security_context {
-                Some(_) => {
-                    Edit::InsertEntry(member.in_spec("securityContext"), "fsGroup".to_owned(), "9999".to_owned())
-                }
-                None => {
-                    let place = Place::value(member.object, member.pod_spec);
-                    Edit::InsertEntry(place, "securityContext".to_owned(), "{fsGroup: 9999}".to_owned())
-                }
+            let edit = if spec.security_context.is_some() {
+                Edit::InsertEntry(member.in_spec("securityContext"), "fsGroup".to_owned(), "9999".to_owned())
+            } else {
+                let place = Place::value(member.object, member.pod_spec);
+                Edit::InsertEntry(place, "securityContext".to_owned(), "{fsGroup: 9999}".to_owned())
             };
             cx.report(
                 member.in_spec(&format!("volumes/{volume}")),

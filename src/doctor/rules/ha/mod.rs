@@ -127,8 +127,9 @@ fn ha_namespace<'a>(config: &'a Config, own: &'a str) -> &'a str {
     literal(config, &["kubernetes.namespace"]).map_or(own, |entry| entry.value.as_str())
 }
 
-/// What of the pod itself a folder lies in; none where it lies somewhere else, or that is not known.
-fn pod_local(member: &Member, entry: &Entry) -> Option<String> {
+/// What of the pod itself a folder lies in, and whether a volume is mounted there; none where it lies somewhere else, or
+/// that is not known.
+fn pod_local(member: &Member, entry: &Entry) -> Option<(String, bool)> {
     let dir = entry.value.trim();
     // A path alone is a path of the default file system.
     if dir.starts_with('/') && member.config.get(&["fs.default-scheme"]).is_some() {
@@ -140,9 +141,9 @@ fn pod_local(member: &Member, entry: &Entry) -> Option<String> {
     }
     let mounted = storage::mounted_at(spec, container, storage::local_path(dir)?);
     Some(match mounted.and_then(|mounted| mounted.volume) {
-        Some(volume) if volume.empty_dir.is_some() => format!("the emptyDir {} of the pod", volume.name),
-        Some(volume) => format!("the ephemeral volume {} of the pod", volume.name),
-        None => "the container's own file system".to_owned(),
+        Some(volume) if volume.empty_dir.is_some() => (format!("the emptyDir {} of the pod", volume.name), true),
+        Some(volume) => (format!("the ephemeral volume {} of the pod", volume.name), true),
+        None => ("the container's own file system".to_owned(), false),
     })
 }
 
@@ -212,7 +213,7 @@ fn host(member: &Member, mode: Mode) -> Host {
     let Some(starter) = starter else {
         return Host::Unknown("the JobManager is not started by a script of Flink".into());
     };
-    let is_script = base(&words[starter]).ends_with(".sh");
+    let is_script = !matches!(words[starter].text.as_str(), "jobmanager" | "standalone-job");
     if !is_script && !is_official(&member.workload.process.image) {
         let image = &member.workload.process.image;
         return Host::Unknown(format!("the entrypoint of the image {image:?} may give the JobManager its address"));
@@ -340,7 +341,7 @@ fn plugin_mistake(jar: &str, version: &str) -> Option<(String, Option<String>)> 
     match known {
         Some(known) if jar != format!("{known}-{version}.jar") => {
             // Of an image that names its minor version only, any patch may be the one.
-            let patch = stem.strip_prefix(&format!("{known}-{version}.")).filter(|_| jar.ends_with(".jar"));
+            let patch = stem.strip_prefix(&format!("{known}-{version}.")).filter(|_| stem.len() < jar.len());
             let is_minor = version.split('.').count() == 2;
             if is_minor && patch.is_some_and(|patch| patch.bytes().all(|c| c.is_ascii_digit())) {
                 return None;
