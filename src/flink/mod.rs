@@ -2,6 +2,7 @@
 
 pub mod cluster_id;
 pub mod config;
+pub mod duration;
 pub mod ha;
 pub mod ha_storage;
 pub mod log;

@@ -87,7 +87,7 @@ pub fn behind(spec: &PodSpec, container: &str, dir: &str) -> Storage {
 }
 
 /// The path of `file:/a`, `file:///a` and `/a`; of another file system there is none.
-fn local_path(dir: &str) -> Option<&str> {
+pub fn local_path(dir: &str) -> Option<&str> {
     match dir.strip_prefix("file:") {
         // The host of file://host/path is ignored by Flink's LocalFileSystem.
         Some(rest) => match rest.strip_prefix("//") {
