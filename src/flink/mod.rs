@@ -6,6 +6,7 @@ pub mod ha;
 pub mod ha_storage;
 pub mod memory;
 pub mod properties;
+pub mod quantity;
 pub mod rest;
 pub mod role;
 pub mod storage;
