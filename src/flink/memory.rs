@@ -25,13 +25,23 @@ impl MemorySize {
         MemorySize { bytes: count * MIB }
     }
 
+    /// This many bytes.
+    pub const fn of_bytes(bytes: u64) -> Self {
+        MemorySize { bytes }
+    }
+
+    /// Its bytes.
+    pub const fn bytes(self) -> u64 {
+        self.bytes
+    }
+
     /// As a Kubernetes quantity of exactly this many bytes.
     pub fn quantity(self) -> String {
         if self.bytes.is_multiple_of(MIB) { format!("{}Mi", self.bytes / MIB) } else { self.bytes.to_string() }
     }
 
     /// To whole mebibytes, upwards, for people to read.
-    fn rounded(self) -> MemorySize {
+    pub fn rounded(self) -> MemorySize {
         MemorySize::mebibytes(self.bytes.div_ceil(MIB))
     }
 

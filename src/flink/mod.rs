@@ -8,6 +8,7 @@ pub mod ha_storage;
 pub mod log;
 pub mod memory;
 pub mod properties;
+pub mod quantity;
 pub mod rest;
 pub mod role;
 pub mod storage;

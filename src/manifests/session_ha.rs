@@ -36,6 +36,8 @@ const FILES: [(&str, &str); 6] = [
 const EMBEDDED_NAME: &str = "flink";
 /// The volume for everything that outlives a pod.
 const STORAGE_VOLUME: &str = "flink-storage";
+/// Says to `doctor` that the web UI is meant to be reached from outside.
+const EXPOSED_ANNOTATION: &str = "kubectl-flink/ignore.FLK308";
 /// The slots of a TaskManager in the embedded configuration.
 const DEFAULT_SLOTS: u16 = 2;
 
@@ -217,6 +219,11 @@ impl Profile {
 
     fn edit_service(&self, service: &mut Service) {
         let is_webui = service.metadata.name.as_deref().is_some_and(|name| name.ends_with("-webui"));
+        // Whoever asks for it on the command line is not warned of it by `doctor`.
+        if let Some(expose) = self.options.expose.filter(|expose| is_webui && *expose != Expose::ClusterIp) {
+            let why = format!("asked for: --expose {expose}");
+            service.metadata.annotations.get_or_insert_default().insert(EXPOSED_ANNOTATION.to_owned(), why);
+        }
         let Some(spec) = &mut service.spec else { return };
         if let Some(selector) = &mut spec.selector {
             selector.insert(INSTANCE_LABEL.to_owned(), self.name.clone());

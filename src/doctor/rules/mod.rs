@@ -2,8 +2,10 @@
 
 pub mod ha;
 pub mod input;
+pub mod network;
 pub mod operator;
 pub mod rbac;
+pub mod resources;
 pub mod runtime;
 
 use super::rule::Rule;
@@ -62,6 +64,31 @@ pub const ALL: &[&Rule] = &[
     &ha::flk229_job_never_restarted::RULE,
     &ha::flk230_standbys_together::RULE,
     &ha::flk231_credentials_in_config_map::RULE,
+    &network::flk301_port_mismatch::RULE,
+    &network::flk302_service_selects_nothing::RULE,
+    &network::flk303_rpc_address_unknown::RULE,
+    &network::flk304_blob_port_random::RULE,
+    &network::flk305_port_range::RULE,
+    &network::flk306_network_policy::RULE,
+    &network::flk307_mesh_ports::RULE,
+    &network::flk308_rest_exposed::RULE,
+    &network::flk309_jars_on_several_jobmanagers::RULE,
+    &network::flk310_probes::RULE,
+    &network::flk311_rest_tls::RULE,
+    &network::flk312_web_information::RULE,
+    &network::flk313_taskmanager_without_address::RULE,
+    &resources::flk401_limit_below_process_size::RULE,
+    &resources::flk402_process_size_missing::RULE,
+    &resources::flk403_memory_not_set::RULE,
+    &resources::flk404_sizes_do_not_fit::RULE,
+    &resources::flk405_memory_option_removed::RULE,
+    &resources::flk406_requests_missing::RULE,
+    &resources::flk407_requests_above_limits::RULE,
+    &resources::flk408_too_few_slots::RULE,
+    &resources::flk410_managed_memory_unused::RULE,
+    &resources::flk411_reactive_mode::RULE,
+    &resources::flk412_memory_unit::RULE,
+    &resources::flk413_autoscaler_without_reactive::RULE,
     &runtime::flk601_container_not_starting::RULE,
     &runtime::flk602_container_crashing::RULE,
     &runtime::flk603_out_of_memory::RULE,
