@@ -93,7 +93,7 @@ fn run(text: &str, args: &ControlArgs, settings: &str) -> (Report, u8) {
     source::load(&mut snapshot, vec![SourceFile::new("a.yaml", text)], "");
     let model = Model::new(&snapshot);
     let outcome = engine::run(&snapshot, &model, &control.rules());
-    let controlled = control.apply(&mut snapshot, &model, outcome);
+    let controlled = control.apply(&mut snapshot, outcome);
     let code = control.exit_code(&controlled, false);
     (Report::new(&snapshot, &model, controlled, Target::default()), code)
 }

@@ -89,7 +89,7 @@ rule! {
 
 fn check(cx: &mut Check<'_>) {
     let files = cx.model.config_files.iter().filter(|file| cx.object(file.object).kind == "ConfigMap");
-    let mut entries: Vec<&Entry> = files.flat_map(|file| &file.entries).collect();
+    let mut entries: Vec<&Entry> = files.flat_map(|file| &file.entries).map(|entry| &**entry).collect();
     let configs =
         cx.clusters().iter().map(|cluster| &cluster.config).chain(cx.model.members.iter().map(|member| &member.config));
     entries.extend(configs.flat_map(Config::entries));
