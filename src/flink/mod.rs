@@ -6,6 +6,7 @@ pub mod ha;
 pub mod ha_storage;
 pub mod log;
 pub mod memory;
+pub mod options;
 pub mod properties;
 pub mod rest;
 pub mod role;
