@@ -21,15 +21,22 @@ pub struct ConfigurationFile {
     pub key: String,
 }
 
+/// Where a workload's Flink has its configuration. Other images have Flink elsewhere; where a mount says so, it is believed.
+pub fn configuration_folder(workload: &Workload) -> &str {
+    let mounts = workload.flink_container().map(|(_, container)| container.volume_mounts.iter().flatten());
+    let mounted = mounts
+        .into_iter()
+        .flatten()
+        .map(|mount| mount.mount_path.trim_end_matches('/'))
+        .find(|path| path.ends_with("/flink/conf"));
+    workload.process.conf_dir.as_deref().or(mounted).unwrap_or(CONF_DIR)
+}
+
 /// The files that a workload's Flink may read its configuration from, the preferred one first, and whether the
 /// entrypoint can write to them.
 pub fn configuration_files(workload: &Workload) -> (Vec<ConfigurationFile>, bool) {
     let Some((spec, container)) = workload.flink_container() else { return (Vec::new(), true) };
-    // Other images have Flink elsewhere; where a mount says so, it is believed.
-    let mounted_dir = (container.volume_mounts.iter().flatten())
-        .map(|mount| mount.mount_path.trim_end_matches('/'))
-        .find(|path| path.ends_with("/flink/conf"));
-    let dir = workload.process.conf_dir.as_deref().or(mounted_dir).unwrap_or(CONF_DIR);
+    let dir = configuration_folder(workload);
     // Flink 2 has forgotten the old file; 1.19 and 1.20 prefer it.
     let names: &[&'static str] = match workload.process.version().and_then(|version| version.split('.').next()) {
         Some(major) if major != "1" => &[config::FILE],

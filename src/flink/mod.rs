@@ -7,6 +7,7 @@ pub mod ha;
 pub mod ha_storage;
 pub mod log;
 pub mod memory;
+pub mod options;
 pub mod properties;
 pub mod quantity;
 pub mod rest;

@@ -302,7 +302,7 @@ impl Model {
             map,
             unknown: config.open.clone(),
         };
-        let conf_dir = workload.process.conf_dir.clone().unwrap_or_else(|| membership::CONF_DIR.to_owned());
+        let conf_dir = membership::configuration_folder(&workload).to_owned();
         Some((Member { object: id, pod_spec, workload, config, conf_dir, version }, group))
     }
 

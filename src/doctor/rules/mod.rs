@@ -1,5 +1,6 @@
 //! The rules, one file each, and the one list of them.
 
+pub mod config;
 pub mod ha;
 pub mod input;
 pub mod network;
@@ -89,6 +90,29 @@ pub const ALL: &[&Rule] = &[
     &resources::flk411_reactive_mode::RULE,
     &resources::flk412_memory_unit::RULE,
     &resources::flk413_autoscaler_without_reactive::RULE,
+    &config::flk501_log4j_trailing_blank::RULE,
+    &config::flk502_log_config_missing::RULE,
+    &config::flk503_log4j_one_syntax::RULE,
+    &config::flk504_config_file_name::RULE,
+    &config::flk505_two_config_files::RULE,
+    &config::flk506_config_yaml_invalid::RULE,
+    &config::flk507_option_and_group::RULE,
+    &config::flk508_option_twice::RULE,
+    &config::flk509_line_ignored::RULE,
+    &config::flk510_value_format::RULE,
+    &config::flk511_properties_ignored::RULE,
+    &config::flk512_properties_blanks::RULE,
+    &config::flk513_runs_as_root::RULE,
+    &config::flk514_image_not_pinned::RULE,
+    &config::flk515_images_differ::RULE,
+    &config::flk516_restart_strategy::RULE,
+    &config::flk517_option_removed::RULE,
+    &config::flk518_option_renamed::RULE,
+    &config::flk519_java_17_options::RULE,
+    &config::flk520_option_unit::RULE,
+    &config::flk521_config_map_missing::RULE,
+    &config::flk522_version_end_of_life::RULE,
+    &config::flk523_option_unknown::RULE,
     &runtime::flk601_container_not_starting::RULE,
     &runtime::flk602_container_crashing::RULE,
     &runtime::flk603_out_of_memory::RULE,
