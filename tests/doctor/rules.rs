@@ -6,6 +6,7 @@ use std::fs;
 use kubectl_flink::doctor::rule::Rule;
 use kubectl_flink::doctor::rules::ALL;
 use kubectl_flink::doctor::snapshot::SourceFile;
+use kubectl_flink::doctor::source;
 
 use crate::fixtures::{Run, expected, expected_skips, inputs, root, source_of};
 
@@ -104,6 +105,14 @@ fn every_file_and_every_fixture_is_a_rules() {
     let folders: BTreeSet<String> = folders.filter(|name| name.starts_with("FLK")).collect();
     let codes: BTreeSet<String> = ALL.iter().map(|rule| rule.code.to_owned()).collect();
     assert_eq!(folders, codes);
+}
+
+/// Six files as a guide has them that many people follow, with the mistakes that it has, and no other finding.
+#[test]
+fn the_guides_mistakes() {
+    let files = source::gather(&[root().join("guide")]).unwrap();
+    let expected = expected(&files);
+    assert_eq!(Run::new(files, false).found(), expected);
 }
 
 /// The fenced blocks under `## Example`, those before `Use instead:` and those after it. A block's file name stands behind

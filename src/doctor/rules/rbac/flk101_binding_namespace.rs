@@ -78,7 +78,7 @@ rule! {
 fn check(cx: &mut Check<'_>) {
     for id in cx.of_kind("RoleBinding") {
         let binding = cx.object(id);
-        for (_, member) in cx.members() {
+        for (cluster, member) in cx.members() {
             let (namespace, account) = (member.workload.namespace(), member.service_account());
             let named = |subject: &Node| {
                 subject.get("kind").and_then(Node::text) == Some("ServiceAccount")
@@ -105,7 +105,8 @@ fn check(cx: &mut Check<'_>) {
                 ),
             )
             .help(format!("set metadata.namespace to {namespace}, and have its Role there"))
-            .related(member.in_spec("serviceAccountName"), "the pods that need the rights");
+            .related(member.in_spec("serviceAccountName"), "the pods that need the rights")
+            .cluster(&cluster.namespace, &cluster.name);
             break;
         }
     }

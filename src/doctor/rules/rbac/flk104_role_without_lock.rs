@@ -112,7 +112,7 @@ rule! {
 fn check(cx: &mut Check<'_>) {
     let lacking: Vec<_> = shortages(cx).iter().filter_map(|shortage| shortage.lack.role()).collect();
     for account in accounts(cx).into_iter().filter(Account::has_kubernetes_ha) {
-        for role in account.bindings(cx).named.into_iter().filter_map(|(_, role)| role.present()) {
+        for role in account.roles(cx) {
             // What FLK105 and FLK106 ask for comes first.
             let rules = cx.object(role).node.get("rules").map(Node::items).unwrap_or_default();
             let elects = |rule: &Node| {

@@ -113,7 +113,7 @@ fn check(cx: &mut Check<'_>) {
     let lacking: Vec<ObjectId> = shortages(cx).iter().filter_map(|shortage| shortage.lack.role()).collect();
     let mut seen: Vec<ObjectId> = Vec::new();
     for account in accounts(cx).into_iter().filter(Account::has_kubernetes_ha) {
-        for role in account.bindings(cx).named.into_iter().filter_map(|(_, role)| role.present()) {
+        for role in account.roles(cx) {
             let object = cx.object(role);
             let rules = object.node.get("rules").map(Node::items).unwrap_or_default();
             let found = rules.iter().enumerate().find_map(|(number, rule)| {

@@ -128,7 +128,7 @@ const VERBS: [&str; 16] = [
 fn check(cx: &mut Check<'_>) {
     let mut seen: Vec<ObjectId> = Vec::new();
     for account in accounts(cx) {
-        for role in account.bindings(cx).named.into_iter().filter_map(|(_, role)| role.present()) {
+        for role in account.roles(cx) {
             if seen.contains(&role) {
                 continue;
             }

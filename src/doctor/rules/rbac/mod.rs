@@ -21,7 +21,7 @@ use crate::doctor::known::Known;
 use crate::doctor::model::config::Config;
 use crate::doctor::model::{Cluster, Member};
 use crate::doctor::place::Place;
-use crate::doctor::rights::{self, Bindings, Need};
+use crate::doctor::rights::{self, Allowed, Bindings, Need};
 use crate::doctor::rule::Check;
 use crate::doctor::snapshot::ObjectId;
 use crate::flink::version::Version;
@@ -66,6 +66,18 @@ impl<'a> Account<'a> {
     /// The bindings that name it.
     pub(super) fn bindings(&self, cx: &Check<'_>) -> Bindings {
         rights::bindings(cx.snapshot(), self.namespace, self.name, self.namespace)
+    }
+
+    /// The roles that it has, and those that it would have if its bindings were in the right namespace.
+    pub(super) fn roles(&self, cx: &Check<'_>) -> Vec<ObjectId> {
+        let bindings = self.bindings(cx);
+        let own = bindings.named.into_iter().filter_map(|(_, role)| role.present());
+        let meant = bindings.elsewhere.into_iter().filter_map(|id| {
+            let (kind, name) = rights::role_ref(&cx.object(id).node);
+            let namespace = if kind == "ClusterRole" { "" } else { self.namespace };
+            cx.find(kind, namespace, name).present()
+        });
+        own.chain(meant).collect()
     }
 
     /// Whether it may do this in a namespace.
@@ -123,17 +135,20 @@ pub(super) fn accounts<'a>(cx: &Check<'a>) -> Vec<Account<'a>> {
     all
 }
 
-/// The namespace that Flink looks for its ConfigMaps in, where it is that of the pods; any other is FLK107's business.
-pub(super) fn own_namespace<'a>(account: &Account<'a>) -> Option<&'a str> {
+/// The namespace in which the account needs its rights: that of the pods. Where Flink is told to look in another one, and may
+/// do nothing there, that is FLK107's finding, and what the account lacks in its own is one beside it.
+fn own_namespace<'a>(cx: &Check<'_>, account: &Account<'a>) -> Option<&'a str> {
     let own = account.namespace;
     // Flink's client sets it for native clusters, and the operator does for its own.
     let set_by_others = account.is_native() || account.cluster.operator.is_some();
     let configured = match account.config().known(&["kubernetes.namespace"]) {
-        Known::Present(entry) if entry.is_literal() => entry.value.as_str(),
-        Known::Absent if !set_by_others => "default",
-        _ => own,
+        Known::Present(entry) if entry.is_literal() => entry.value.clone(),
+        Known::Absent if !set_by_others => "default".to_owned(),
+        _ => own.to_owned(),
     };
-    rights::same_namespace(configured, own).then_some(own)
+    let meant = !rights::same_namespace(&configured, own)
+        && account.may(cx, ("create", "", "configmaps"), &configured).present().is_some();
+    (!meant).then_some(own)
 }
 
 /// Verb, API group, resource.
@@ -199,12 +214,21 @@ pub(super) fn shortages<'a>(cx: &mut Check<'a>) -> Vec<Shortage<'a>> {
     let mut all = accounts(cx);
     all.sort_by_key(|account| !account.leads());
     for account in all.into_iter().filter(Account::has_kubernetes_ha) {
-        let Some(namespace) = own_namespace(&account) else { continue };
+        let Some(namespace) = own_namespace(cx, &account) else { continue };
         let patches = account.cluster.version.is_some_and(|version| version >= Version::new(1, 18, 0));
         let needs: &[Right] = if account.leads() { &JOBMANAGER } else { &TASKMANAGER };
         let needs = needs.iter().filter(|right| right.0 != "patch" || patches);
-        let missing = missing(cx, &account, needs, namespace);
-        if missing.is_empty() || has_other_cause(cx, &account) {
+        let mut missing = missing(cx, &account, needs, namespace);
+        if !missing.is_empty() && has_other_cause(cx, &account) {
+            // Mended, it would still lack what its roles do not grant.
+            let roles = account.roles(cx);
+            let grants = |right: &Right| {
+                let allowed = |role: &ObjectId| rights::allows(&cx.object(*role).node, right.0, right.1, right.2);
+                roles.iter().any(|role| allowed(role) != Allowed::No)
+            };
+            missing.retain(|right| !roles.is_empty() && !grants(right));
+        }
+        if missing.is_empty() {
             continue;
         }
         let lack = lack(cx, &account, &missing);
@@ -309,7 +333,7 @@ fn grants_config_maps(cx: &Check<'_>, binding: ObjectId) -> bool {
 pub(super) fn lack(cx: &Check<'_>, account: &Account<'_>, missing: &[Right]) -> Lack {
     let Some((_, group, resource)) = missing.first().copied() else { return Lack::Unbound };
     let bindings = account.bindings(cx);
-    let roles: Vec<ObjectId> = bindings.named.iter().filter_map(|(_, role)| role.clone().present()).collect();
+    let roles = account.roles(cx);
     let find = |matches: &dyn Fn(&Node) -> bool| {
         roles.iter().find_map(|role| {
             let rules = cx.object(*role).node.get("rules").map(Node::items).unwrap_or_default();
