@@ -19,6 +19,7 @@
 )]
 
 mod apply;
+mod doctor;
 mod down;
 mod failover;
 mod faults;

@@ -247,6 +247,11 @@ impl Test {
         Run::with_input(kubectl().args(arguments).args(["--namespace", &self.namespace]), input)
     }
 
+    /// `kubectl apply` of these manifests, each object to the namespace that it names.
+    pub fn apply(&self, manifests: &str) -> Run {
+        Run::with_input(kubectl().args(["apply", "-f", "-"]), manifests)
+    }
+
     /// Creates what this manifest says in the test's namespace.
     pub fn create(&self, manifest: &str) {
         let run = self.kubectl_with(&["create", "-f", "-"], manifest);
