@@ -32,6 +32,8 @@ pub struct Fault {
     pub name: &'static str,
     /// The code of the rule that finds it.
     pub rule: &'static str,
+    /// The code of the rule that finds it on the cluster, where it is another one.
+    pub on_cluster: Option<&'static str>,
     /// Codes of errors that are found with it, and are right.
     pub also: &'static [&'static str],
     /// Flink's version.
@@ -53,6 +55,7 @@ pub struct Fault {
 pub const FAULT: Fault = Fault {
     name: "",
     rule: "",
+    on_cluster: None,
     also: &[],
     version: "1.20.5",
     options: &[],
@@ -110,7 +113,7 @@ fn make_and_mend(test: &Test, fault: &Fault, s3: &[String], elsewhere: &str) {
     let errors = errors_in(test, &sound);
     assert!(errors.is_empty(), "{}: the manifests are not sound: {errors:?}", fault.name);
     let errors = errors_in(test, &broken);
-    found(test, fault, &errors, "in the files");
+    found(test, fault, fault.rule, &errors, "in the files");
 
     clear(test);
     let run = test.apply(&broken.applied(fault.taskmanagers));
@@ -123,7 +126,7 @@ fn make_and_mend(test: &Test, fault: &Fault, s3: &[String], elsewhere: &str) {
         let (causes, symptoms): (BTreeSet<String>, BTreeSet<String>) =
             doctor(test, &[]).into_iter().partition(|code| !code.starts_with("FLK6"));
         test.say(&format!("{}: symptoms {symptoms:?}", fault.name));
-        found(test, fault, &causes, "on the cluster");
+        found(test, fault, fault.on_cluster.unwrap_or(fault.rule), &causes, "on the cluster");
     }
 
     clear(test);
@@ -144,16 +147,16 @@ fn make_and_mend(test: &Test, fault: &Fault, s3: &[String], elsewhere: &str) {
     });
 }
 
-/// The fault was found, and no other.
-fn found(test: &Test, fault: &Fault, errors: &BTreeSet<String>, at: &str) {
+/// This rule has found the fault, and no other.
+fn found(test: &Test, fault: &Fault, rule: &str, errors: &BTreeSet<String>, at: &str) {
     test.say(&format!("{}: {errors:?} {at}", fault.name));
-    if kubectl_flink::doctor::rules::find(fault.rule).is_none() {
-        test.announce(&format!("{} is not written yet", fault.rule));
+    if kubectl_flink::doctor::rules::find(rule).is_none() {
+        test.announce(&format!("{rule} is not written yet"));
         return;
     }
-    assert!(errors.contains(fault.rule), "{}: {} is not found {at}: {errors:?}", fault.name, fault.rule);
-    let more: Vec<&String> =
-        errors.iter().filter(|code| *code != fault.rule && !fault.also.contains(&code.as_str())).collect();
+    assert!(errors.contains(rule), "{}: {rule} is not found {at}: {errors:?}", fault.name);
+    let more = errors.iter().map(String::as_str).filter(|&code| code != rule && !fault.also.contains(&code));
+    let more: Vec<&str> = more.collect();
     assert!(more.is_empty(), "{}: found {at} too: {more:?}", fault.name);
 }
 
@@ -205,9 +208,12 @@ fn errors_in(test: &Test, manifests: &Manifests) -> BTreeSet<String> {
 
 /// The codes of the errors that `doctor` finds with these arguments: without any, on the cluster.
 fn doctor(test: &Test, arguments: &[&str]) -> BTreeSet<String> {
-    let run = test.flink(&[&["doctor"], arguments].concat());
-    let codes = run.stdout.lines().filter_map(|line| line.split_once(" error ")?.1.split(' ').next());
-    let codes: BTreeSet<String> = codes.filter(|code| code.starts_with("FLK")).map(str::to_owned).collect();
-    assert_eq!(run.code != 0, !run.stdout.is_empty(), "{run}");
-    codes
+    let run = test.flink(&[&["doctor", "-o", "json"], arguments].concat());
+    assert!([0, 1].contains(&run.code), "it could not look at everything\n{run}");
+    let report = run.json();
+    let findings = report["findings"].as_array().unwrap_or_else(|| panic!("no findings\n{run}"));
+    let errors = findings.iter().filter(|finding| finding["severity"] == "error" && finding["suppressed"].is_null());
+    let errors: BTreeSet<String> = errors.map(|finding| finding["code"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(run.code == 1, !errors.is_empty(), "{run}");
+    errors
 }

@@ -10,6 +10,8 @@ pub const RIGHTS: [Fault; 7] = [
     Fault {
         name: "the binding is in another namespace",
         rule: "FLK101",
+        // It is not in the namespace that is looked at.
+        on_cluster: Some("FLK105"),
         breaks: |cluster| {
             let elsewhere = json!(cluster.elsewhere);
             cluster.object("rolebinding/flink-jobmanager")["metadata"]["namespace"] = elsewhere;
