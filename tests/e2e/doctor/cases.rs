@@ -247,7 +247,9 @@ pub const PODS: [Fault; 9] = [
     },
     Fault {
         name: "an account that is not there",
-        rule: "FLK108",
+        // It may be in the cluster; but nothing in the files gives it rights.
+        rule: "FLK105",
+        on_cluster: Some("FLK108"),
         breaks: |cluster| cluster.pod("jobmanager")["serviceAccountName"] = json!("nobody"),
         shows: Shows::Event("serviceaccount \"nobody\" not found"),
         ..FAULT
