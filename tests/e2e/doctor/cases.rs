@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{FAULT, Fault, Shows};
+use super::{FAULT, Fault, NOTHING, Shows};
 
 const CANNOT_LIST: Shows = Shows::JobManager("cannot list resource \"configmaps\"");
 
@@ -70,24 +70,7 @@ pub const RIGHTS: [Fault; 7] = [
     },
 ];
 
-pub const HIGH_AVAILABILITY: [Fault; 9] = [
-    Fault {
-        name: "a folder that belongs to root",
-        rule: "FLK221",
-        options: &["--ha-storage=pod-local"],
-        breaks: |cluster| {
-            for role in ["jobmanager", "taskmanager"] {
-                for volume in cluster.pod(role)["volumes"].as_array_mut().unwrap() {
-                    if volume["name"] == "flink-storage" {
-                        let path = json!({"path": "/tmp/kubectl-flink-of-root", "type": "DirectoryOrCreate"});
-                        *volume = json!({"name": "flink-storage", "hostPath": path});
-                    }
-                }
-            }
-        },
-        shows: Shows::JobManager("The base directory of the JobResultStore isn't accessible"),
-        ..FAULT
-    },
+pub const HIGH_AVAILABILITY: [Fault; 8] = [
     Fault {
         name: "no storage directory",
         rule: "FLK201",
@@ -141,6 +124,7 @@ pub const HIGH_AVAILABILITY: [Fault; 9] = [
         name: "S3 without its plugin",
         rule: "FLK216",
         s3: true,
+        sound: |cluster| cluster.name_credentials(),
         breaks: |cluster| {
             cluster.no_environment("jobmanager", "ENABLE_BUILT_IN_PLUGINS");
             cluster.no_environment("taskmanager", "ENABLE_BUILT_IN_PLUGINS");
@@ -152,6 +136,7 @@ pub const HIGH_AVAILABILITY: [Fault; 9] = [
         name: "the plugin of another version",
         rule: "FLK217",
         s3: true,
+        sound: |cluster| cluster.name_credentials(),
         breaks: |cluster| {
             for role in ["jobmanager", "taskmanager"] {
                 cluster.environment(role, "ENABLE_BUILT_IN_PLUGINS", "flink-s3-fs-presto-1.19.1.jar");
@@ -177,17 +162,6 @@ pub const CONFIGURATION: [Fault; 9] = [
         rule: "FLK411",
         breaks: |cluster| cluster.set("scheduler-mode", "reactive"),
         shows: Shows::JobManager("Reactive mode is configured for an unsupported cluster type"),
-        ..FAULT
-    },
-    Fault {
-        name: "flink-conf.yaml for 2.3",
-        rule: "FLK504",
-        version: "2.3.0",
-        breaks: |cluster| {
-            let text = cluster.files().remove("config.yaml").unwrap();
-            cluster.files().insert("flink-conf.yaml".into(), text);
-        },
-        shows: Shows::JobManager("The Flink config file '/opt/flink/conf/config.yaml'"),
         ..FAULT
     },
     Fault {
@@ -232,6 +206,17 @@ pub const CONFIGURATION: [Fault; 9] = [
         shows: Shows::JobManager("Unable to locate plugin type for CONSOLE "),
         ..FAULT
     },
+    Fault {
+        name: "flink-conf.yaml for 2.3",
+        rule: "FLK504",
+        version: "2.3.0",
+        breaks: |cluster| {
+            let text = cluster.files().remove("config.yaml").unwrap();
+            cluster.files().insert("flink-conf.yaml".into(), text);
+        },
+        shows: Shows::JobManager("The Flink config file '/opt/flink/conf/config.yaml'"),
+        ..FAULT
+    },
 ];
 
 pub const PODS: [Fault; 9] = [
@@ -247,9 +232,9 @@ pub const PODS: [Fault; 9] = [
     },
     Fault {
         name: "an account that is not there",
+        rule: "FLK108",
         // It may be in the cluster; but nothing in the files gives it rights.
-        rule: "FLK105",
-        on_cluster: Some("FLK108"),
+        in_files: Some("FLK105"),
         breaks: |cluster| cluster.pod("jobmanager")["serviceAccountName"] = json!("nobody"),
         shows: Shows::Event("serviceaccount \"nobody\" not found"),
         ..FAULT
@@ -257,6 +242,7 @@ pub const PODS: [Fault; 9] = [
     Fault {
         name: "a ConfigMap that is not there",
         rule: "FLK521",
+        in_files: Some(NOTHING),
         breaks: |cluster| {
             let volumes = cluster.pod("jobmanager")["volumes"].as_array_mut().unwrap();
             let volume = volumes.iter_mut().find(|volume| volume["name"] == "flink-config").unwrap();
@@ -279,6 +265,8 @@ pub const PODS: [Fault; 9] = [
     Fault {
         name: "a quota that wants limits",
         rule: "FLK406",
+        // A LimitRange of the cluster might give what is missing.
+        in_files: Some(NOTHING),
         breaks: |cluster| {
             cluster.add(json!({
                 "apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "tight"},

@@ -79,6 +79,18 @@ impl Manifests {
         assert_ne!(variables.len(), before, "no {name}");
     }
 
+    /// Names the variables of the secret `s3`: a secret as a whole might have any variable in it.
+    pub fn name_credentials(&mut self) {
+        for role in ["jobmanager", "taskmanager"] {
+            let container = self.container(role);
+            container.as_object_mut().unwrap().remove("envFrom").unwrap();
+            for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
+                let from = json!({"secretKeyRef": {"name": "s3", "key": name}});
+                container["env"].as_array_mut().unwrap().push(json!({"name": name, "valueFrom": from}));
+            }
+        }
+    }
+
     /// What the JobManagers' role may do with ConfigMaps.
     pub fn verbs(&mut self, verbs: &[&str]) {
         self.object("role/flink-jobmanager")["rules"][0]["verbs"] = json!(verbs);
