@@ -9,8 +9,8 @@ rule! {
     ///
     /// ## Why it matters
     ///
-    /// A high-availability ConfigMap only points to files: jobs, checkpoints and jars are in `high-availability.storageDir`.
-    /// Without it the process ends as it starts:
+    /// A high-availability ConfigMap only points to files: jobs, checkpoints and jars are in
+    /// `high-availability.storageDir`. Without it the process ends as it starts:
     ///
     /// ```text
     /// Configuration is missing the mandatory parameter: Key: 'high-availability.storageDir'
@@ -75,8 +75,8 @@ rule! {
     ///
     /// ## Fix
     ///
-    /// Set `high-availability.storageDir` to a folder that every JobManager and TaskManager reaches and that outlives them: an
-    /// object store, or a volume that is mounted in all of them.
+    /// Set `high-availability.storageDir` to a folder that every JobManager and TaskManager reaches and that outlives
+    /// them: an object store, or a volume that is mounted in all of them.
     ///
     /// ## References
     ///
@@ -97,7 +97,10 @@ fn check(cx: &mut Check<'_>) {
             format!("high availability is on ({}: {}) without high-availability.storageDir", switch.key, switch.value),
         );
         finding
-            .help("set high-availability.storageDir to a folder that every pod of the cluster reaches and that outlives them")
+            .help(
+                "set high-availability.storageDir to a folder that every pod of the cluster reaches and that \
+                   outlives them",
+            )
             .symptom("Configuration is missing the mandatory parameter: Key: 'high-availability.storageDir'");
         if let Some(file) = file {
             finding.fix(Fix::add_option(file, "high-availability.storageDir", "s3://BUCKET/ha", Safety::Placeholder));

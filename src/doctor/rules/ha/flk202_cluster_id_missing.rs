@@ -11,9 +11,9 @@ rule! {
     ///
     /// ## Why it matters
     ///
-    /// The names of the high-availability ConfigMaps begin with `kubernetes.cluster-id`. In native mode the client sets it; a
-    /// standalone cluster has to, and `high-availability.cluster-id`, which names a folder on the storage, does not stand in
-    /// for it:
+    /// The names of the high-availability ConfigMaps begin with `kubernetes.cluster-id`. In native mode the client sets
+    /// it; a standalone cluster has to, and `high-availability.cluster-id`, which names a folder on the storage, does
+    /// not stand in for it:
     ///
     /// ```text
     /// Caused by: java.lang.IllegalArgumentException: Configuration option 'kubernetes.cluster-id' is not set.
@@ -78,8 +78,8 @@ rule! {
     ///
     /// ## Fix
     ///
-    /// Set `kubernetes.cluster-id` to the same name in the configuration of the JobManager and of its TaskManagers, and to
-    /// another one for each cluster of the namespace.
+    /// Set `kubernetes.cluster-id` to the same name in the configuration of the JobManager and of its TaskManagers, and
+    /// to another one for each cluster of the namespace.
     ///
     /// ## References
     ///

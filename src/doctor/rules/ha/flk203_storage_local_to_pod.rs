@@ -8,9 +8,9 @@ rule! {
     ///
     /// ## Why it matters
     ///
-    /// The high-availability ConfigMaps outlive the JobManager and point to files in `high-availability.storageDir`. Where that
-    /// is the container's own file system, or an `emptyDir`, the next pod finds the pointers and not the files. It ends with
-    /// exit code 239, and so does every pod after it:
+    /// The high-availability ConfigMaps outlive the JobManager and point to files in `high-availability.storageDir`.
+    /// Where that is the container's own file system, or an `emptyDir`, the next pod finds the pointers and not the
+    /// files. It ends with exit code 239, and so does every pod after it:
     ///
     /// ```text
     /// org.apache.flink.util.FlinkException: Could not recover job with job id 7601318e4ccd7281759507f40830fea9.
@@ -78,13 +78,13 @@ rule! {
     ///
     /// ## Fix
     ///
-    /// Set `high-availability.storageDir` to an object store, or mount a PersistentVolumeClaim there, in every JobManager. Where
-    /// the pods crash already, the pointers have to go too: the jobs are lost.
+    /// Set `high-availability.storageDir` to an object store, or mount a PersistentVolumeClaim there, in every
+    /// JobManager. Where the pods crash already, the pointers have to go too: the jobs are lost.
     ///
     /// ## When to ignore
     ///
-    /// On a cluster for trying things out, whose jobs may be lost. An `emptyDir` at that folder is a warning only: somebody chose
-    /// it, and it lives through restarts of the container.
+    /// On a cluster for trying things out, whose jobs may be lost. An `emptyDir` at that folder is a warning only:
+    /// somebody chose it, and it lives through restarts of the container.
     ///
     /// ## References
     ///

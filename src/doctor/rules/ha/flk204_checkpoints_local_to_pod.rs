@@ -9,8 +9,8 @@ rule! {
     ///
     /// ## Why it matters
     ///
-    /// TaskManagers write a checkpoint's files, and whoever restores it reads them, in another pod as a rule. In the container's
-    /// own file system they are lost with it:
+    /// TaskManagers write a checkpoint's files, and whoever restores it reads them, in another pod as a rule. In the
+    /// container's own file system they are lost with it:
     ///
     /// ```text
     /// java.io.FileNotFoundException: /tmp/checkpoints/7601318e4ccd7281759507f40830fea9/chk-12/4bff6d2a (No such file or directory)
@@ -82,8 +82,8 @@ rule! {
     ///
     /// ## Fix
     ///
-    /// Set `execution.checkpointing.dir` (before Flink 1.20 `state.checkpoints.dir`) to an object store, or to a folder on a
-    /// volume that is mounted in the JobManager and in every TaskManager.
+    /// Set `execution.checkpointing.dir` (before Flink 1.20 `state.checkpoints.dir`) to an object store, or to a folder
+    /// on a volume that is mounted in the JobManager and in every TaskManager.
     ///
     /// ## When to ignore
     ///
@@ -119,7 +119,8 @@ fn check(cx: &mut Check<'_>) {
         );
         finding
             .help(
-                "use an object store such as s3://BUCKET/checkpoints, or a volume that JobManager and TaskManagers mount",
+                "use an object store such as s3://BUCKET/checkpoints, or a volume that JobManager and TaskManagers \
+                 mount",
             )
             .symptom("java.io.FileNotFoundException: ... (No such file or directory)");
         for (role, where_it_is, _, place) in &local {
@@ -140,7 +141,8 @@ fn not_set(cx: &mut Check<'_>, cluster: &Cluster) {
     if cx.absent(&cluster.config.known(&CHECKPOINTS)) {
         cx.report(
             switch.key_place.clone(),
-            "high availability is on and there is no directory for checkpoints: they go through the JobManager's memory",
+            "high availability is on and there is no directory for checkpoints: they go through the JobManager's \
+             memory",
         )
         .severity(Severity::Warning)
         .help("set execution.checkpointing.dir, before Flink 1.20 state.checkpoints.dir")

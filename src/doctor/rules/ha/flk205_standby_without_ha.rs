@@ -11,8 +11,9 @@ rule! {
     ///
     /// ## Why it matters
     ///
-    /// Without an election each JobManager leads a cluster of its own. They share a Service, so TaskManagers register at one or
-    /// the other, and a job that was submitted is there or not from one request to the next. The operator refuses it:
+    /// Without an election each JobManager leads a cluster of its own. They share a Service, so TaskManagers register
+    /// at one or the other, and a job that was submitted is there or not from one request to the next. The operator
+    /// refuses it:
     ///
     /// ```text
     /// High availability should be enabled when starting standby JobManagers.
@@ -68,8 +69,8 @@ rule! {
     ///
     /// ## Fix
     ///
-    /// Set `replicas` to 1, or turn high availability on: `high-availability.type: kubernetes`, with `kubernetes.cluster-id`,
-    /// `high-availability.storageDir` and the rights that it takes.
+    /// Set `replicas` to 1, or turn high availability on: `high-availability.type: kubernetes`, with
+    /// `kubernetes.cluster-id`, `high-availability.storageDir` and the rights that it takes.
     ///
     /// ## References
     ///

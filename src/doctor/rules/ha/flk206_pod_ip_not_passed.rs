@@ -13,10 +13,10 @@ rule! {
     ///
     /// ## Why it matters
     ///
-    /// The leader writes `jobmanager.rpc.address` into the high-availability ConfigMap, and everybody calls it there. If that is
-    /// the name of the Service, which leads to every JobManager, calls for the leader reach a standby, which drops them. With one
-    /// JobManager it works until the pod is replaced and both are there for a while. If it is not set at all, a pod of a Deployment
-    /// announces its host name, which nobody resolves:
+    /// The leader writes `jobmanager.rpc.address` into the high-availability ConfigMap, and everybody calls it there.
+    /// If that is the name of the Service, which leads to every JobManager, calls for the leader reach a standby, which
+    /// drops them. With one JobManager it works until the pod is replaced and both are there for a while. If it is not
+    /// set at all, a pod of a Deployment announces its host name, which nobody resolves:
     ///
     /// ```text
     /// WARN  org.apache.flink.runtime.rpc.RpcGatewayRetriever [] - Error while retrieving the leader gateway. Retrying to connect to pekko.tcp://flink@flink-jobmanager:6123/user/rpc/dispatcher_1.
@@ -83,9 +83,10 @@ rule! {
     ///
     /// ## Fix
     ///
-    /// Give the pod's IP as the argument after `jobmanager`, or after `--host` for `standalone-job`, and declare the variable:
-    /// `POD_IP`, from `fieldRef: {fieldPath: status.podIP}`. Delete the old JobManagers before the new ones are applied (`kubectl
-    /// delete deployment`, or scale to 0): the old leader keeps its lease for as long as it lives.
+    /// Give the pod's IP as the argument after `jobmanager`, or after `--host` for `standalone-job`, and declare the
+    /// variable: `POD_IP`, from `fieldRef: {fieldPath: status.podIP}`. Delete the old JobManagers before the new ones
+    /// are applied (`kubectl delete deployment`, or scale to 0): the old leader keeps its lease for as long as it
+    /// lives.
     ///
     /// ## References
     ///

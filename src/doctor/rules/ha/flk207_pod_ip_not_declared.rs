@@ -9,9 +9,9 @@ rule! {
     ///
     /// ## Why it matters
     ///
-    /// Kubernetes replaces `$(POD_IP)` in arguments where the container declares that variable, and leaves it as it is where it does
-    /// not; `$POD_IP` means something to a shell only. The JobManager is elected, announces that text, and nobody reaches it. The
-    /// pod stays `Running` and is never ready:
+    /// Kubernetes replaces `$(POD_IP)` in arguments where the container declares that variable, and leaves it as it is
+    /// where it does not; `$POD_IP` means something to a shell only. The JobManager is elected, announces that text,
+    /// and nobody reaches it. The pod stays `Running` and is never ready:
     ///
     /// ```text
     /// WARN  org.apache.flink.runtime.rpc.RpcGatewayRetriever [] - Error while retrieving the leader gateway. Retrying to connect to pekko.tcp://flink@$(pod_ip):6123/user/rpc/dispatcher_1.
@@ -76,9 +76,9 @@ rule! {
     ///
     /// ## Fix
     ///
-    /// Declare the variable: `env: [{name: POD_IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}]`, and write `$(POD_IP)`.
-    /// Delete the Deployment before the mended one is applied, or scale it to 0: as long as the old pod lives it keeps the lease,
-    /// the new one stands by and is never ready, and the rollout does not end.
+    /// Declare the variable: `env: [{name: POD_IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}]`, and write
+    /// `$(POD_IP)`. Delete the Deployment before the mended one is applied, or scale it to 0: as long as the old pod
+    /// lives it keeps the lease, the new one stands by and is never ready, and the rollout does not end.
     ///
     /// ## References
     ///

@@ -8,9 +8,9 @@ rule! {
     ///
     /// ## Why it matters
     ///
-    /// `jobmanager` takes the address as its first argument. `standalone-job` does not: what it does not know goes to the `main`
-    /// method of the job. The JobManager announces `jobmanager.rpc.address` as if nothing had been given, and the job gets an
-    /// argument that it did not ask for.
+    /// `jobmanager` takes the address as its first argument. `standalone-job` does not: what it does not know goes to
+    /// the `main` method of the job. The JobManager announces `jobmanager.rpc.address` as if nothing had been given,
+    /// and the job gets an argument that it did not ask for.
     ///
     /// ## Example
     ///

@@ -9,9 +9,9 @@ rule! {
     ///
     /// ## Why it matters
     ///
-    /// JobManagers with the same `kubernetes.cluster-id` in the same namespace compete for one lease in one ConfigMap. One of two
-    /// clusters leads, the other stands by, and when that changes the jobs of the one are recovered by the other, with its jars and
-    /// its TaskManagers.
+    /// JobManagers with the same `kubernetes.cluster-id` in the same namespace compete for one lease in one ConfigMap.
+    /// One of two clusters leads, the other stands by, and when that changes the jobs of the one are recovered by the
+    /// other, with its jars and its TaskManagers.
     ///
     /// ## Example
     ///
@@ -123,7 +123,8 @@ rule! {
     ///
     /// ## Fix
     ///
-    /// Give each cluster of a namespace a `kubernetes.cluster-id` of its own, and `high-availability.cluster-id` with it.
+    /// Give each cluster of a namespace a `kubernetes.cluster-id` of its own, and `high-availability.cluster-id` with
+    /// it.
     ///
     /// ## References
     ///

@@ -12,10 +12,10 @@ rule! {
     ///
     /// ## Why it matters
     ///
-    /// Everything lies in `high-availability.storageDir`, in the folder that `high-availability.cluster-id` names. Native mode and
-    /// the operator set it; a standalone cluster that does not has `/default`, and two of them on one storage write to the same
-    /// folder. In application mode both jobs even have the same id, which is made from it: when one job ends, the other cluster
-    /// takes its own for ended.
+    /// Everything lies in `high-availability.storageDir`, in the folder that `high-availability.cluster-id` names.
+    /// Native mode and the operator set it; a standalone cluster that does not has `/default`, and two of them on one
+    /// storage write to the same folder. In application mode both jobs even have the same id, which is made from it:
+    /// when one job ends, the other cluster takes its own for ended.
     ///
     /// ```text
     /// Ignoring job submission 'job' (000000006e6b13320000000000000000) because the job already reached a globally-terminal state (i.e. FAILED, CANCELED, FINISHED) in a previous execution.
@@ -129,8 +129,8 @@ rule! {
     ///
     /// ## Fix
     ///
-    /// Set `high-availability.cluster-id` to another name in each cluster, for example to its namespace and its name. A running
-    /// cluster does not find its jobs under a new name: take savepoints first.
+    /// Set `high-availability.cluster-id` to another name in each cluster, for example to its namespace and its name. A
+    /// running cluster does not find its jobs under a new name: take savepoints first.
     ///
     /// ## References
     ///

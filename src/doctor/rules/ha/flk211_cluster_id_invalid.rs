@@ -13,10 +13,10 @@ rule! {
     ///
     /// ## Why it matters
     ///
-    /// Flink names objects after `kubernetes.cluster-id` and writes it into their label `app`. A standalone cluster needs only its
-    /// ConfigMaps: lower-case letters, digits, `-` and `.`, at most 63 characters, a letter or digit at both ends. Native mode names a
-    /// Deployment and Services after it too: no dots, and at most 45 characters. A standalone JobManager does not end; it tries for
-    /// ever and never has a leader:
+    /// Flink names objects after `kubernetes.cluster-id` and writes it into their label `app`. A standalone cluster
+    /// needs only its ConfigMaps: lower-case letters, digits, `-` and `.`, at most 63 characters, a letter or digit at
+    /// both ends. Native mode names a Deployment and Services after it too: no dots, and at most 45 characters. A
+    /// standalone JobManager does not end; it tries for ever and never has a leader:
     ///
     /// ```text
     /// ERROR io.fabric8.kubernetes.client.extended.leaderelection.LeaderElector [] - Exception occurred while acquiring lock 'ConfigMapLock: flink - Flink-cluster-config-map' retrying...
@@ -83,8 +83,8 @@ rule! {
     ///
     /// ## Fix
     ///
-    /// Use lower-case letters, digits and `-`, beginning with a letter and at most 45 characters long: every mode and every version
-    /// takes that. JobManager and TaskManagers need the same one.
+    /// Use lower-case letters, digits and `-`, beginning with a letter and at most 45 characters long: every mode and
+    /// every version takes that. JobManager and TaskManagers need the same one.
     ///
     /// ## References
     ///

@@ -11,9 +11,10 @@ rule! {
     ///
     /// ## Why it matters
     ///
-    /// Flink 1.12 to 1.14 keep one ConfigMap for each component, the longest of them `<cluster-id>-resourcemanager-leader`. With more
-    /// than 40 characters before it that is longer than 63 characters, the most that a label or a Service may have. Flink checks
-    /// `kubernetes.cluster-id` against 45 characters, and that in native mode only.
+    /// Flink 1.12 to 1.14 keep one ConfigMap for each component, the longest of them
+    /// `<cluster-id>-resourcemanager-leader`. With more than 40 characters before it that is longer than 63 characters,
+    /// the most that a label or a Service may have. Flink checks `kubernetes.cluster-id` against 45 characters, and
+    /// that in native mode only.
     ///
     /// ## Example
     ///
@@ -96,7 +97,10 @@ fn check(cx: &mut Check<'_>) {
         if is_on(&cluster.config) && length > 40 && length <= most {
             cx.report(
                 entry.place.clone(),
-                format!("kubernetes.cluster-id has {length} characters, and Flink {version} makes names of more than 63 from it"),
+                format!(
+                    "kubernetes.cluster-id has {length} characters, and Flink {version} makes names of more than \
+                         63 from it"
+                ),
             )
             .help("use at most 40 characters, or Flink 1.15 or later");
         }

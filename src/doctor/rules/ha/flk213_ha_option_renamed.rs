@@ -11,8 +11,9 @@ rule! {
     ///
     /// ## Why it matters
     ///
-    /// Since Flink 1.17 the option is `high-availability.type`, and `kubernetes` is a name for the class that it used to take. The old
-    /// forms still work, also in Flink 2; a file that has both forms is read by people who see only one of them.
+    /// Since Flink 1.17 the option is `high-availability.type`, and `kubernetes` is a name for the class that it used
+    /// to take. The old forms still work, also in Flink 2; a file that has both forms is read by people who see only
+    /// one of them.
     ///
     /// ```text
     /// Config uses deprecated configuration key 'high-availability' instead of proper key 'high-availability.type'

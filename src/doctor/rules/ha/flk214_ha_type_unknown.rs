@@ -11,15 +11,16 @@ rule! {
     ///
     /// ## Why it matters
     ///
-    /// Flink takes `none`, `zookeeper`, `kubernetes` (from 1.16 on) or the name of a class, and takes what it does not know for a class:
+    /// Flink takes `none`, `zookeeper`, `kubernetes` (from 1.16 on) or the name of a class, and takes what it does not
+    /// know for a class:
     ///
     /// ```text
     /// Could not instantiate class 'kuberntes' of type 'org.apache.flink.runtime.highavailability.HighAvailabilityServicesFactory'. Please make sure that this class is on your class path.
     /// Caused by: java.lang.ClassNotFoundException: kuberntes
     /// ```
     ///
-    /// Up to Flink 1.16 the option is `high-availability`, and `high-availability.type` says nothing to it: the JobManager starts
-    /// without high availability, and without a word in its log.
+    /// Up to Flink 1.16 the option is `high-availability`, and `high-availability.type` says nothing to it: the
+    /// JobManager starts without high availability, and without a word in its log.
     ///
     /// ```text
     /// granted leadership with leaderSessionID=00000000-0000-0000-0000-000000000000

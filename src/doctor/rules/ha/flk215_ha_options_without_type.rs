@@ -8,8 +8,9 @@ rule! {
     ///
     /// ## Why it matters
     ///
-    /// `high-availability.storageDir` and the like do nothing by themselves: without `high-availability.type` there is no election, no
-    /// ConfigMap and no recovery. Nothing says so, until the JobManager is replaced and its jobs are gone.
+    /// `high-availability.storageDir` and the like do nothing by themselves: without `high-availability.type` there is
+    /// no election, no ConfigMap and no recovery. Nothing says so, until the JobManager is replaced and its jobs are
+    /// gone.
     ///
     /// ## Example
     ///
@@ -70,8 +71,8 @@ rule! {
     ///
     /// ## Fix
     ///
-    /// Set `high-availability.type: kubernetes` (before Flink 1.17 `high-availability: kubernetes`), or take the other options out.
-    /// Where it is off on purpose, `high-availability.type: none` says so.
+    /// Set `high-availability.type: kubernetes` (before Flink 1.17 `high-availability: kubernetes`), or take the other
+    /// options out. Where it is off on purpose, `high-availability.type: none` says so.
     ///
     /// ## References
     ///

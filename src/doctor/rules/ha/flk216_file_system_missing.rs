@@ -10,8 +10,8 @@ rule! {
     ///
     /// ## Why it matters
     ///
-    /// Flink's image has the plugins for object stores beside its plugins folder, and `ENABLE_BUILT_IN_PLUGINS` links those that it
-    /// names. Without the plugin the JobManager ends, and a TaskManager fails the first checkpoint:
+    /// Flink's image has the plugins for object stores beside its plugins folder, and `ENABLE_BUILT_IN_PLUGINS` links
+    /// those that it names. Without the plugin the JobManager ends, and a TaskManager fails the first checkpoint:
     ///
     /// ```text
     /// org.apache.flink.core.fs.UnsupportedFileSystemSchemeException: Could not find a file system implementation for scheme 's3'. The scheme is directly supported by Flink through the following plugin(s): flink-s3-fs-hadoop, flink-s3-fs-presto. Please ensure that each plugin resides within its own subfolder within the plugins directory.
@@ -78,8 +78,9 @@ rule! {
     ///
     /// ## Fix
     ///
-    /// Set `ENABLE_BUILT_IN_PLUGINS` to the plugin's jar with the version of the image, in the JobManager and in the TaskManagers:
-    /// `flink-s3-fs-presto-1.20.5.jar`. An image that has the jar in a folder of its own below `/opt/flink/plugins` needs no variable.
+    /// Set `ENABLE_BUILT_IN_PLUGINS` to the plugin's jar with the version of the image, in the JobManager and in the
+    /// TaskManagers: `flink-s3-fs-presto-1.20.5.jar`. An image that has the jar in a folder of its own below
+    /// `/opt/flink/plugins` needs no variable.
     ///
     /// ## References
     ///

@@ -9,8 +9,8 @@ rule! {
     ///
     /// ## Why it matters
     ///
-    /// The entrypoint of Flink's image looks for each jar that `ENABLE_BUILT_IN_PLUGINS` names, with its version, and ends where it
-    /// finds none. Jars are separated by `;` or blanks; with `,` the whole text is one name:
+    /// The entrypoint of Flink's image looks for each jar that `ENABLE_BUILT_IN_PLUGINS` names, with its version, and
+    /// ends where it finds none. Jars are separated by `;` or blanks; with `,` the whole text is one name:
     ///
     /// ```text
     /// Plugin flink-s3-fs-hadoop-1.19.1.jar does not exist. Exiting.

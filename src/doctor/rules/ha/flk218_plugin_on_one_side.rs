@@ -9,8 +9,9 @@ rule! {
     ///
     /// ## Why it matters
     ///
-    /// The JobManager writes the metadata of a checkpoint and its own high-availability data, the TaskManagers write the state and
-    /// fetch the jars. Both need the plugin for the file system. The side without it fails when it first needs it:
+    /// The JobManager writes the metadata of a checkpoint and its own high-availability data, the TaskManagers write
+    /// the state and fetch the jars. Both need the plugin for the file system. The side without it fails when it first
+    /// needs it:
     ///
     /// ```text
     /// org.apache.flink.core.fs.UnsupportedFileSystemSchemeException: Could not find a file system implementation for scheme 's3'.

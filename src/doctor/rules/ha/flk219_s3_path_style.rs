@@ -9,8 +9,8 @@ rule! {
     ///
     /// ## Why it matters
     ///
-    /// By default the bucket becomes a part of the host name: `flink.minio.storage.svc`. Amazon resolves such names. The Service of a
-    /// MinIO in the cluster has one name only, and the bucket's is not known to the cluster's DNS:
+    /// By default the bucket becomes a part of the host name: `flink.minio.storage.svc`. Amazon resolves such names.
+    /// The Service of a MinIO in the cluster has one name only, and the bucket's is not known to the cluster's DNS:
     ///
     /// ```text
     /// java.net.UnknownHostException: flink.minio.storage.svc

@@ -15,8 +15,9 @@ rule! {
     ///
     /// ## Why it matters
     ///
-    /// A `ReadWriteOnce` volume is attached to one node, and every pod that mounts it has to be there; `ReadWriteOncePod` takes one
-    /// pod. Kubernetes places pods without asking for that. Those on another node wait for the volume:
+    /// A `ReadWriteOnce` volume is attached to one node, and every pod that mounts it has to be there;
+    /// `ReadWriteOncePod` takes one pod. Kubernetes places pods without asking for that. Those on another node wait for
+    /// the volume:
     ///
     /// ```text
     /// Warning  FailedAttachVolume  attachdetach-controller  Multi-Attach error for volume "pvc-8f0d" Volume is already used by pod(s) flink-jobmanager-5ddb4cf9cb-x2x7p
@@ -162,8 +163,8 @@ rule! {
     ///
     /// ## Fix
     ///
-    /// Use an object store or a `ReadWriteMany` volume. On one node, keep the pods together: a required `podAffinity` with
-    /// `topologyKey: kubernetes.io/hostname` in all of them, or a `nodeSelector` with `kubernetes.io/hostname`.
+    /// Use an object store or a `ReadWriteMany` volume. On one node, keep the pods together: a required `podAffinity`
+    /// with `topologyKey: kubernetes.io/hostname` in all of them, or a `nodeSelector` with `kubernetes.io/hostname`.
     ///
     /// ## When to ignore
     ///

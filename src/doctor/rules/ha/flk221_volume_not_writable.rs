@@ -17,7 +17,7 @@ rule! {
     /// `securityContext.fsGroup` names. Without that the JobManager cannot write to it:
     ///
     /// ```text
-    /// java.io.IOException: Failed to create directory for blob storage /flink-storage/ha/default/blob: Permission denied
+    /// java.io.IOException: Mkdirs failed to create /flink-storage/ha/default/blob
     /// ```
     ///
     /// ## Example
@@ -148,7 +148,7 @@ fn check(cx: &mut Check<'_>) {
                 format!("claim {name} belongs to root where nothing else is said, and Flink runs as user 9999"),
             )
             .help("set securityContext.fsGroup of the pod to 9999")
-            .symptom("Permission denied")
+            .symptom("java.io.IOException: Mkdirs failed to create")
             .fix(Fix::new("give the volume to the group of Flink", Safety::Unsafe, edit));
         }
     }

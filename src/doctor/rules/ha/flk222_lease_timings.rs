@@ -13,10 +13,10 @@ rule! {
     ///
     /// ## Why it matters
     ///
-    /// A leader renews its lease every `retry-period` and gives up after `renew-deadline` without success; others take over after
-    /// `lease-duration`. If it gives up later than that, two JobManagers lead at a time. If it tries again only when its time is over,
-    /// one slow answer of the API server costs it the leadership, and all jobs restart. Flink starts all the same, and takes 15 s, 15 s
-    /// and 5 s for what is not set.
+    /// A leader renews its lease every `retry-period` and gives up after `renew-deadline` without success; others take
+    /// over after `lease-duration`. If it gives up later than that, two JobManagers lead at a time. If it tries again
+    /// only when its time is over, one slow answer of the API server costs it the leadership, and all jobs restart.
+    /// Flink starts all the same, and takes 15 s, 15 s and 5 s for what is not set.
     ///
     /// ## Example
     ///
@@ -82,7 +82,8 @@ rule! {
     ///
     /// ## Fix
     ///
-    /// Keep `retry-period` below `renew-deadline` with room for some attempts, and `renew-deadline` not above `lease-duration`.
+    /// Keep `retry-period` below `renew-deadline` with room for some attempts, and `renew-deadline` not above
+    /// `lease-duration`.
     ///
     /// ## References
     ///

@@ -10,8 +10,8 @@ rule! {
     ///
     /// ## Why it matters
     ///
-    /// In Flink 1.18.0 and 1.18.1 a JobManager that loses its lease, because the API server was slow or away for a while, never asks
-    /// for it again. With no standby the cluster has no leader from then on, while its pod is ready:
+    /// In Flink 1.18.0 and 1.18.1 a JobManager that loses its lease, because the API server was slow or away for a
+    /// while, never asks for it again. With no standby the cluster has no leader from then on, while its pod is ready:
     ///
     /// ```text
     /// Service temporarily unavailable due to an ongoing leader election. Please refresh.

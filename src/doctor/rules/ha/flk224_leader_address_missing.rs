@@ -9,8 +9,8 @@ rule! {
     ///
     /// ## Why it matters
     ///
-    /// The leader writes its addresses into the high-availability ConfigMap. While it holds the lease and its REST address is not
-    /// there, clients and standbys do not find it:
+    /// The leader writes its addresses into the high-availability ConfigMap. While it holds the lease and its REST
+    /// address is not there, clients and standbys do not find it:
     ///
     /// ```text
     /// Service temporarily unavailable due to an ongoing leader election. Please refresh.

@@ -15,9 +15,9 @@ rule! {
     ///
     /// ## Why it matters
     ///
-    /// Flink's high-availability ConfigMaps outlive its pods on purpose, and nothing removes them with the Deployments. The next
-    /// cluster with this cluster-id recovers the jobs that stand in them: jobs that nobody has submitted to it, from old checkpoints, or
-    /// not at all where the files are gone:
+    /// Flink's high-availability ConfigMaps outlive its pods on purpose, and nothing removes them with the Deployments.
+    /// The next cluster with this cluster-id recovers the jobs that stand in them: jobs that nobody has submitted to
+    /// it, from old checkpoints, or not at all where the files are gone:
     ///
     /// ```text
     /// Could not retrieve submitted JobGraph from state handle under jobGraph-7601318e4ccd7281759507f40830fea9. This indicates that the retrieved state handle is broken. Try cleaning the state handle store.
@@ -25,8 +25,8 @@ rule! {
     ///
     /// ## Fix
     ///
-    /// If the jobs are not wanted any more, remove the ConfigMaps: `kubectl flink clean-ha ID -n NAMESPACE` shows what is in them and
-    /// keeps a copy.
+    /// If the jobs are not wanted any more, remove the ConfigMaps: `kubectl flink clean-ha ID -n NAMESPACE` shows what
+    /// is in them and keeps a copy.
     ///
     /// ## When to ignore
     ///
@@ -67,9 +67,15 @@ fn check(cx: &mut Check<'_>) {
             jobs => format!(", with {jobs} jobs"),
         };
         let place = Place::object(first.object);
-        cx.report(place, format!("nothing in namespace {namespace} goes by cluster-id {id}, and its high-availability data is still there{jobs}"))
-            .help(format!("see kubectl flink clean-ha {id} -n {namespace}"))
-            .cluster(&namespace, &id);
+        cx.report(
+            place,
+            format!(
+                "nothing in namespace {namespace} goes by cluster-id {id}, and its \
+                                  high-availability data is still there{jobs}"
+            ),
+        )
+        .help(format!("see kubectl flink clean-ha {id} -n {namespace}"))
+        .cluster(&namespace, &id);
     }
 }
 

@@ -15,14 +15,15 @@ rule! {
     ///
     /// ## Why it matters
     ///
-    /// Each job has a ConfigMap that points to its checkpoints, and an entry in the cluster's. Where the entry is gone the job is not
-    /// recovered, and its checkpoints stay on the storage. A job that is submitted with the same id later, as application mode does,
-    /// starts from them. Since Flink 1.18 an orderly end of the cluster leaves these ConfigMaps behind.
+    /// Each job has a ConfigMap that points to its checkpoints, and an entry in the cluster's. Where the entry is gone
+    /// the job is not recovered, and its checkpoints stay on the storage. A job that is submitted with the same id
+    /// later, as application mode does, starts from them. Since Flink 1.18 an orderly end of the cluster leaves these
+    /// ConfigMaps behind.
     ///
     /// ## Fix
     ///
-    /// If the job is not wanted any more, remove its ConfigMap: `kubectl flink clean-ha ID -n NAMESPACE` shows what is in it. The files
-    /// that it points to are removed by hand.
+    /// If the job is not wanted any more, remove its ConfigMap: `kubectl flink clean-ha ID -n NAMESPACE` shows what is
+    /// in it. The files that it points to are removed by hand.
     ///
     /// ## References
     ///

@@ -10,9 +10,9 @@ rule! {
     ///
     /// ## Why it matters
     ///
-    /// Flink 1.x keeps a job under `jobGraph-JOB`, Flink 2 under `executionPlan-JOB`, and neither reads the other's. After an upgrade in
-    /// place the jobs are not recovered, without an error; the ConfigMap and the files stay. Where one of them does read the other's
-    /// files, it says:
+    /// Flink 1.x keeps a job under `jobGraph-JOB`, Flink 2 under `executionPlan-JOB`, and neither reads the other's.
+    /// After an upgrade in place the jobs are not recovered, without an error; the ConfigMap and the files stay. Where
+    /// one of them does read the other's files, it says:
     ///
     /// ```text
     /// This indicates that you are trying to recover from state written by an older Flink version which is not compatible. Try cleaning the state handle store.
@@ -20,8 +20,8 @@ rule! {
     ///
     /// ## Fix
     ///
-    /// Start the old version again, stop each job with a savepoint, remove the old data with `kubectl flink clean-ha`, and submit the jobs
-    /// from their savepoints to the new version.
+    /// Start the old version again, stop each job with a savepoint, remove the old data with `kubectl flink clean-ha`,
+    /// and submit the jobs from their savepoints to the new version.
     ///
     /// ## References
     ///

@@ -12,9 +12,10 @@ rule! {
     ///
     /// ## Why it matters
     ///
-    /// The result of a job is kept in `high-availability.storageDir`, in `job-result-store`. In application mode with high availability a
-    /// job has the same id in each run, made from `high-availability.cluster-id`. If its result is still there, because the cluster ended
-    /// before it could clean up or another cluster has the same folder, the job is not run again, and the JobManager ends:
+    /// The result of a job is kept in `high-availability.storageDir`, in `job-result-store`. In application mode with
+    /// high availability a job has the same id in each run, made from `high-availability.cluster-id`. If its result is
+    /// still there, because the cluster ended before it could clean up or another cluster has the same folder, the job
+    /// is not run again, and the JobManager ends:
     ///
     /// ```text
     /// Ignoring job submission 'job' (000000006e6b13320000000000000000) because the job already reached a globally-terminal state (i.e. FAILED, CANCELED, FINISHED) in a previous execution.
@@ -22,7 +23,8 @@ rule! {
     ///
     /// ## Fix
     ///
-    /// Set `high-availability.cluster-id` to a new name, or remove `job-result-store/ID/JOB_DIRTY.json` below the storage directory.
+    /// Set `high-availability.cluster-id` to a new name, or remove `job-result-store/ID/JOB_DIRTY.json` below the
+    /// storage directory.
     ///
     /// ## References
     ///

@@ -11,8 +11,8 @@ rule! {
     ///
     /// ## Why it matters
     ///
-    /// High availability recovers the jobs in the next JobManager. A Job (`batch/v1`) with `backoffLimit: 0` makes no next one: after the
-    /// first failure of the container or the node it counts as failed.
+    /// High availability recovers the jobs in the next JobManager. A Job (`batch/v1`) with `backoffLimit: 0` makes no
+    /// next one: after the first failure of the container or the node it counts as failed.
     ///
     /// ```text
     /// Warning  BackoffLimitExceeded  job-controller  Job has reached the specified backoff limit

@@ -9,8 +9,8 @@ rule! {
     ///
     /// ## Why it matters
     ///
-    /// A standby saves the time that a new pod takes. It saves nothing where it dies with the leader, and Kubernetes places the pods of
-    /// a Deployment on one node if that suits it.
+    /// A standby saves the time that a new pod takes. It saves nothing where it dies with the leader, and Kubernetes
+    /// places the pods of a Deployment on one node if that suits it.
     ///
     /// ## Example
     ///
@@ -76,7 +76,8 @@ rule! {
     ///
     /// ## Fix
     ///
-    /// Add `topologySpreadConstraints` with `topologyKey: kubernetes.io/hostname`, or a `podAntiAffinity`, to the JobManagers.
+    /// Add `topologySpreadConstraints` with `topologyKey: kubernetes.io/hostname`, or a `podAntiAffinity`, to the
+    /// JobManagers.
     ///
     /// ## References
     ///

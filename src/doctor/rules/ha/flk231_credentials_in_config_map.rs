@@ -10,8 +10,8 @@ rule! {
     ///
     /// ## Why it matters
     ///
-    /// Whoever may read ConfigMaps, or the manifests in their repository, has the key then. Flink hides the value in its REST API and its
-    /// log; Kubernetes does not.
+    /// Whoever may read ConfigMaps, or the manifests in their repository, has the key then. Flink hides the value in
+    /// its REST API and its log; Kubernetes does not.
     ///
     /// ## Example
     ///
@@ -78,8 +78,9 @@ rule! {
     ///
     /// ## Fix
     ///
-    /// Use a role of the service account (IRSA, Workload Identity), or keep the key in a Secret and give it to the containers as
-    /// `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`. A key that has been in a repository has to be replaced.
+    /// Use a role of the service account (IRSA, Workload Identity), or keep the key in a Secret and give it to the
+    /// containers as `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`. A key that has been in a repository has to be
+    /// replaced.
     ///
     /// ## References
     ///
@@ -103,8 +104,10 @@ fn check(cx: &mut Check<'_>) {
         said.push(&entry.place);
         let object = cx.object(entry.place.object).reference();
         // Never the value.
-        cx.report(entry.key_place.clone(), format!("{} is in plain text in {object}", entry.key))
-            .help("use a role of the service account, or a Secret and the variables AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY");
+        cx.report(entry.key_place.clone(), format!("{} is in plain text in {object}", entry.key)).help(
+            "use a role of the service account, or a Secret and the variables AWS_ACCESS_KEY_ID and \
+                   AWS_SECRET_ACCESS_KEY",
+        );
     }
 }
 
