@@ -224,13 +224,14 @@ fn claim(cx: &mut Check<'_>, cluster: &Cluster, name: &str, users: &[(&Member, u
         _ => return,
     };
     let finding = cx.report(Place::value(object, "/spec/accessModes"), message);
-    finding.help(
-        "use an object store or a ReadWriteMany volume, or keep the pods on one node with a required podAffinity",
-    );
-    finding.symptom("Multi-Attach error for volume");
-    // With one node, or a volume that its pods are sent after, it works.
     if modes == ["ReadWriteOnce"] {
+        finding
+            .help("use an object store or a ReadWriteMany volume, or keep the pods on one node with a required podAffinity")
+            .symptom("Multi-Attach error for volume");
+        // With one node, or a volume that its pods are sent after, it works.
         finding.severity(Severity::Warning);
+    } else {
+        finding.help("use an object store or a ReadWriteMany volume");
     }
     for (member, volume) in users {
         finding.related(member.in_spec(&format!("volumes/{volume}")), format!("the {} mounts it", member.role_name()));
