@@ -1,6 +1,7 @@
 //! FLK502: a configuration folder without a Log4j file.
 
 use crate::doctor::rule::{Check, rule};
+use crate::flink::config::{FILE, LEGACY_FILE};
 
 rule! {
     /// The configuration folder is mounted over and has no log4j-console.properties
@@ -86,6 +87,11 @@ rule! {
 fn check(cx: &mut Check<'_>) {
     for (_, member) in cx.members() {
         let super::Brings::Nothing(place) = super::brings(cx, member, super::CONSOLE_LOG) else { continue };
+        // Without any configuration the process does not start, which is another finding.
+        let nothing = |name: &str| matches!(super::brings(cx, member, name), super::Brings::Nothing(_));
+        if nothing(FILE) && nothing(LEGACY_FILE) {
+            continue;
+        }
         // An image with Logback in place of Log4j reads this one; an option or a variable may name any other.
         let logback = matches!(super::brings(cx, member, "logback-console.xml"), super::Brings::Map(_));
         let names_one = |text: &str| text.contains("log4j") || text.contains("logback");
