@@ -252,7 +252,7 @@ impl Model {
             let (spec, container) = workload.flink_container()?;
             (spec.containers.iter().position(|one| one.name == container.name)?, ())
         };
-        let version = workload.process.version().and_then(Version::lenient);
+        let version = version_of_image(&workload.process.image);
         let in_container = |path: &str| Place::value(id, format!("{pod_spec}/containers/{container}/{path}"));
         let mut config = Config::default();
         let mut map = None;
@@ -369,6 +369,15 @@ fn is_log_file(name: &str) -> bool {
     name.starts_with("log4j") && name.ends_with(".properties")
 }
 
+/// Flink's version, where the image is called `flink`, whoever made it. The tag of `team/orders:2.1.0` counts the releases of
+/// something else.
+fn version_of_image(image: &str) -> Option<Version> {
+    let name = image.split('@').next().unwrap_or_default();
+    let repository = name.rsplit('/').next().and_then(|last| last.split(':').next());
+    let version = crate::flink::role::image_version(image).filter(|_| repository == Some("flink"))?;
+    Version::lenient(version)
+}
+
 /// `flink:1.20`, `apache/flink:...`, behind any registry: an image whose configuration is known.
 pub fn is_official(image: &str) -> bool {
     let name = image.split('@').next().unwrap_or_default();
@@ -447,10 +456,10 @@ fn flink_deployment(snapshot: &Snapshot, id: ObjectId) -> Cluster {
     let mut config = Config::default();
     config.open = Some("the operator's own defaults are not known".to_owned());
     config.set_mapping(id, "/spec/flinkConfiguration", snapshot, Origin::Operator);
-    let of_image = object.node.string_at("/spec/image").and_then(crate::flink::role::image_version);
+    let of_image = object.node.string_at("/spec/image").and_then(version_of_image);
     let declared =
         object.node.string_at("/spec/flinkVersion").map(|text| text.trim_start_matches('v').replace('_', "."));
-    let version = of_image.map(str::to_owned).or(declared).and_then(|text| Version::lenient(&text));
+    let version = of_image.or_else(|| Version::lenient(&declared?));
     let standalone = object.node.string_at("/spec/mode") == Some("standalone");
     let mode = match (object.node.at("/spec/job").is_some(), standalone) {
         (true, true) => Mode::StandaloneApplication,

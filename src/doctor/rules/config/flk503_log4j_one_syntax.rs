@@ -45,7 +45,8 @@ rule! {
 }
 
 fn check(cx: &mut Check<'_>) {
-    for file in super::log_files(cx) {
+    // The other ones are for the clients, and for processes that do not run in a container.
+    for file in super::log_files(cx).into_iter().filter(|file| file.name == super::CONSOLE_LOG) {
         let versions = super::versions(cx, file.object);
         let old = !versions.is_empty() && versions.iter().all(|v| v.is_some_and(|v| v < Version::new(1, 11, 0)));
         // Some files are written for both.

@@ -103,11 +103,11 @@ fn check(cx: &mut Check<'_>) {
             let (our_repository, our_tag) = super::repository_and_tag(&ours);
             let (their_repository, their_tag) = super::repository_and_tag(&theirs);
             let (severity, what) = match (image_version(&ours), image_version(&theirs)) {
-                (Some(a), Some(b)) if differ(a, b) => (Severity::Error, "another version"),
-                // An image of one's own for each may well have the same Flink in it.
-                _ if our_repository == their_repository && our_tag != their_tag => {
-                    (Severity::Warning, "another variant")
+                (Some(a), Some(b)) if jobmanager.version.is_some() && member.version.is_some() && differ(a, b) => {
+                    (Severity::Error, "another version")
                 }
+                // An image of one's own for each may well have the same Flink in it.
+                _ if our_repository == their_repository && our_tag != their_tag => (Severity::Warning, "another tag"),
                 _ => continue,
             };
             cx.report(
