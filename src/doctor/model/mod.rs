@@ -279,7 +279,15 @@ impl Model {
             }
         }
         if files.is_empty() {
+            // A folder that hides the image's own, with a file of another name or one that a script writes.
+            let dir = workload.process.conf_dir.as_deref().unwrap_or(membership::CONF_DIR);
+            let hidden = workload
+                .flink_container()
+                .is_some_and(|(spec, container)| crate::flink::storage::mounted_at(spec, container, dir).is_some());
             match is_official(&workload.process.image) {
+                true if hidden => {
+                    config.open = Some(format!("what is mounted at {dir} has no configuration file that is known"))
+                }
                 true => image_defaults(&mut config, version, &in_container("image")),
                 false => {
                     let image = &workload.process.image;

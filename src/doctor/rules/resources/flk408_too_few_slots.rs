@@ -160,6 +160,10 @@ fn slots(cx: &mut Check<'_>, cluster: &Cluster) -> Option<u64> {
 }
 
 fn slots_of(cx: &mut Check<'_>, member: &Member) -> Option<u64> {
+    // The entrypoint writes it into the configuration, where it can.
+    if let Some((_, variable)) = member.env("TASK_MANAGER_NUMBER_OF_TASK_SLOTS") {
+        return variable.value.as_deref().filter(|_| member.config.file.is_none()).and_then(|value| value.parse().ok());
+    }
     match member.config.known(&["taskmanager.numberOfTaskSlots"]) {
         Known::Present(entry) => entry.value.trim().parse().ok(),
         Known::Absent => Some(1),
