@@ -56,10 +56,8 @@ impl FromStr for Quantity {
         let exponent = exponent - i32::try_from(fraction.len()).map_err(|_| wrong())?;
         let scaled = digits.checked_mul(factor).and_then(|n| n.checked_mul(NANO)).ok_or_else(wrong)?;
         let power = 10_i128.checked_pow(exponent.unsigned_abs()).ok_or_else(wrong)?;
-        let nanos = match exponent < 0 {
-            true => (scaled + power - 1) / power,
-            false => scaled.checked_mul(power).ok_or_else(wrong)?,
-        };
+        let nanos =
+            if exponent < 0 { (scaled + power - 1) / power } else { scaled.checked_mul(power).ok_or_else(wrong)? };
         Ok(Quantity { nanos: if text.starts_with('-') { -nanos } else { nanos } })
     }
 }

@@ -286,7 +286,7 @@ impl Model {
                 .is_some_and(|(spec, container)| crate::flink::storage::mounted_at(spec, container, dir).is_some());
             match is_official(&workload.process.image) {
                 true if hidden => {
-                    config.open = Some(format!("what is mounted at {dir} has no configuration file that is known"))
+                    config.open = Some(format!("what is mounted at {dir} has no configuration file that is known"));
                 }
                 true => image_defaults(&mut config, version, &in_container("image")),
                 false => {

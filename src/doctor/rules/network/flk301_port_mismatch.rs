@@ -115,9 +115,10 @@ fn named_targets(cx: &mut Check<'_>) {
     for (id, service) in namespaces.into_iter().flat_map(|namespace| services(cx, namespace)).collect::<Vec<_>>() {
         let spec = service.spec.unwrap_or_default();
         let selector = spec.selector.clone().unwrap_or_default();
-        let behind = match selector.is_empty() || super::is_headless(&spec) {
-            true => Vec::new(),
-            false => workloads_with(cx, &cx.object(id).namespace, &selector),
+        let behind = if selector.is_empty() || super::is_headless(&spec) {
+            Vec::new()
+        } else {
+            workloads_with(cx, &cx.object(id).namespace, &selector)
         };
         let flink =
             cx.members().into_iter().find(|(_, member)| behind.iter().any(|(other, _)| *other == member.object));
@@ -218,10 +219,11 @@ fn report(cx: &mut Check<'_>, mentions: &[&Mention], ports: &Ports<'_>, member: 
         first.place.clone(),
         format!("{} leads to port {number}, but Flink listens on {text} ({option}{why})", first.what),
     );
-    match ports.is_random() {
-        true => finding.help(format!("set {option}: {number}")),
-        false => finding.help(format!("lead it to {text}, or set {option} to {number}")),
-    };
+    if ports.is_random() {
+        finding.help(format!("set {option}: {number}"));
+    } else {
+        finding.help(format!("lead it to {text}, or set {option} to {number}"));
+    }
     for mention in more.iter().filter(|mention| mention.place != first.place) {
         finding.related(mention.place.clone(), format!("{} leads there too", mention.what));
     }

@@ -223,10 +223,11 @@ fn shut_out(cx: &mut Check<'_>, cluster: &Cluster, from: &Member, to: &Member, p
         ),
     );
     finding.cluster(&cluster.namespace, &cluster.name).related(to.in_container(""), format!("the {}", to.role_name()));
-    match ports.is_random() {
-        true => finding.help(format!("set {option} to a number, and allow it here")),
-        false => finding.help(format!("allow port {text} here")),
-    };
+    if ports.is_random() {
+        finding.help(format!("set {option} to a number, and allow it here"));
+    } else {
+        finding.help(format!("allow port {text} here"));
+    }
     if option == "taskmanager.data.port" {
         finding.symptom("Connecting to remote task manager");
     }

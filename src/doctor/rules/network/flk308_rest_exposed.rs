@@ -1,5 +1,7 @@
 //! FLK308: the REST API and web UI can be reached from outside.
 
+use k8s_openapi::api::core::v1::ServicePort;
+
 use super::{refuses_jars, rest_services};
 use crate::doctor::model::Cluster;
 use crate::doctor::place::Place;
@@ -126,9 +128,7 @@ fn check(cx: &mut Check<'_>) {
                 let what = format!("Service {} of type {kind}", object.name);
                 report(cx, cluster, Place::value(id, "/spec/type"), &what, kind == "NodePort");
             }
-            for (ingress, pointer) in
-                ingresses(cx, id, &spec.ports.iter().flatten().nth(port).map(|p| (p.port, p.name.clone())))
-            {
+            for (ingress, pointer) in ingresses(cx, id, spec.ports.iter().flatten().nth(port)) {
                 let what = format!("Ingress {}", cx.object(ingress).name);
                 report(cx, cluster, Place::value(ingress, pointer), &what, false);
             }
@@ -137,9 +137,10 @@ fn check(cx: &mut Check<'_>) {
 }
 
 fn report(cx: &mut Check<'_>, cluster: &Cluster, place: Place, what: &str, of_nodes: bool) {
-    let (severity, whom) = match of_nodes {
-        true => (Severity::Warning, "everybody who reaches a node"),
-        false => (Severity::Error, "everybody who reaches its address"),
+    let (severity, whom) = if of_nodes {
+        (Severity::Warning, "everybody who reaches a node")
+    } else {
+        (Severity::Error, "everybody who reaches its address")
     };
     cx.report(place, format!("{what} lets {whom} run code in the pods through the REST API, which has no login"))
         .help("use ClusterIP with kubectl port-forward, put a login before it, or set web.submit.enable: false")
@@ -148,7 +149,7 @@ fn report(cx: &mut Check<'_>, cluster: &Cluster, place: Place, what: &str, of_no
 }
 
 /// The Ingresses without a guard that lead to this port of a Service, each with where the Service is named.
-fn ingresses(cx: &Check<'_>, service: ObjectId, port: &Option<(i32, Option<String>)>) -> Vec<(ObjectId, String)> {
+fn ingresses(cx: &Check<'_>, service: ObjectId, port: Option<&ServicePort>) -> Vec<(ObjectId, String)> {
     let target = cx.object(service);
     let mut found = Vec::new();
     for id in cx.of_kind("Ingress") {
@@ -161,9 +162,9 @@ fn ingresses(cx: &Check<'_>, service: ObjectId, port: &Option<(i32, Option<Strin
         let leads = |backend: &Node| {
             let (number, name) = (backend.at("/service/port/number"), backend.string_at("/service/port/name"));
             let number = number.and_then(Node::text).and_then(|text| text.parse::<i32>().ok());
-            let (own_number, own_name) = port.clone().unwrap_or_default();
+            let (own_number, own_name) = port.map_or((0, None), |port| (port.port, port.name.as_deref()));
             backend.string_at("/service/name") == Some(&target.name)
-                && (number == Some(own_number) || (name.is_some() && name == own_name.as_deref()))
+                && (number == Some(own_number) || (name.is_some() && name == own_name))
         };
         let default = "/spec/defaultBackend".to_owned();
         let mut backends = vec![default];

@@ -83,10 +83,10 @@ impl<'a> Ports<'a> {
     /// `8081`; `8081-8090`; `a port that the system chooses`.
     fn text(&self) -> String {
         let one = |(from, to): &(u16, u16)| if from == to { from.to_string() } else { format!("{from}-{to}") };
-        match self.is_random() {
-            true => "a port that the system chooses".to_owned(),
-            false => self.ranges.iter().map(one).collect::<Vec<_>>().join(","),
+        if self.is_random() {
+            return "a port that the system chooses".to_owned();
         }
+        self.ranges.iter().map(one).collect::<Vec<_>>().join(",")
     }
 
     /// The option that sets it.

@@ -77,10 +77,8 @@ fn check(cx: &mut Check<'_>) {
         let key = process_size_key(member);
         let Some((entry, _)) = size(member, key).filter(|_| is_plain(member)) else { continue };
         let configuration = member.config.configuration();
-        let checked = match member.is_jobmanager() {
-            true => check_jobmanager(&configuration),
-            false => check_taskmanager(&configuration),
-        };
+        let checked =
+            if member.is_jobmanager() { check_jobmanager(&configuration) } else { check_taskmanager(&configuration) };
         let Err(why) = checked else { continue };
         let severity = if why.contains("for the heap") { Severity::Warning } else { Severity::Error };
         let least = if member.is_jobmanager() { "704m" } else { "984m" };
