@@ -244,25 +244,33 @@ pub fn may(snapshot: &Snapshot, need: Need<'_>) -> Known<()> {
         (_, Some(why)) => return Known::Unknown(why),
         (None, None) => {}
     }
-    if snapshot.live.is_none() && (files_speak || files_have_rbac(snapshot, need.namespace)) {
+    if snapshot.live.is_none() && (files_speak || files_have_rights(snapshot, need)) {
         return Known::Absent;
     }
     let all = snapshot.has_all("RoleBinding", need.namespace).and_then(|()| snapshot.has_all("ClusterRoleBinding", ""));
     all.map_or_else(Known::Unknown, |()| Known::Absent)
 }
 
-/// Files that have bindings of some account of a namespace are taken to have those of all of its accounts: nobody spreads
-/// one cluster's rights.
-pub fn files_have_rbac(snapshot: &Snapshot, namespace: &str) -> bool {
-    let concerns = |binding: &ObjectId| {
-        let binding = snapshot.object(*binding);
+/// Files that have bindings of a namespace and the account itself, or that give the right to another of its accounts, are
+/// taken to have all of its bindings: nobody spreads one cluster's rights.
+fn files_have_rights(snapshot: &Snapshot, need: Need<'_>) -> bool {
+    let has_account = snapshot.find("ServiceAccount", need.account_namespace, need.account).present().is_some();
+    let speaks = |id: &ObjectId| {
+        let binding = snapshot.object(*id);
         let subjects = binding.node.get("subjects").map(Node::items).unwrap_or_default();
         let mut namespaces = subjects.iter().filter_map(|subject| subject.get("namespace").and_then(Node::text));
-        (binding.kind == "RoleBinding" && same_namespace(&binding.namespace, namespace))
-            || namespaces.any(|subject| same_namespace(subject, namespace))
+        let here = (binding.kind == "RoleBinding" && same_namespace(&binding.namespace, need.namespace))
+            || namespaces.any(|namespace| same_namespace(namespace, need.namespace));
+        let (kind, name) = role_ref(&binding.node);
+        let grants = match role_of(snapshot, *id) {
+            Known::Present(role) => {
+                allows(&snapshot.object(role).node, need.verb, need.group, need.resource) == Allowed::Yes
+            }
+            _ => kind == "ClusterRole" && built_in(name, need.verb, need.group, need.resource) == Some(true),
+        };
+        here && (has_account || grants)
     };
-    snapshot.live.is_none()
-        && ["RoleBinding", "ClusterRoleBinding"].iter().any(|kind| snapshot.of_kind(kind).iter().any(concerns))
+    ["RoleBinding", "ClusterRoleBinding"].iter().any(|kind| snapshot.of_kind(kind).iter().any(speaks))
 }
 
 /// What the API server said, if it was asked.

@@ -84,6 +84,11 @@ impl<'a> Account<'a> {
     pub(super) fn may(&self, cx: &Check<'_>, right: Right, namespace: &str) -> Known<()> {
         let (verb, group, resource) = right;
         let (account_namespace, account) = (self.namespace, self.name);
+        // The operator's chart makes an account with its rights in the namespaces that it watches.
+        let of_chart = self.member.is_none() && !cx.is_live() && self.bindings(cx).named.is_empty();
+        if of_chart && cx.snapshot().find("ServiceAccount", account_namespace, account).present().is_none() {
+            return Known::Unknown(format!("service account {account} may come from the operator's chart"));
+        }
         rights::may(cx.snapshot(), Need { account_namespace, account, namespace, verb, group, resource })
     }
 
