@@ -338,9 +338,9 @@ fn grants_config_maps(cx: &Check<'_>, binding: ObjectId) -> bool {
 pub(super) fn lack(cx: &Check<'_>, account: &Account<'_>, missing: &[Right]) -> Lack {
     let Some((_, group, resource)) = missing.first().copied() else { return Lack::Unbound };
     let bindings = account.bindings(cx);
-    let roles = account.roles(cx);
+    let granted = account.roles(cx);
     let find = |matches: &dyn Fn(&Node) -> bool| {
-        roles.iter().find_map(|role| {
+        granted.iter().find_map(|role| {
             let rules = cx.object(*role).node.get("rules").map(Node::items).unwrap_or_default();
             let named = |rule: &Node| rule.get("resourceNames").is_some_and(|names| !names.items().is_empty());
             Some((*role, rules.iter().position(|rule| matches(rule) && !named(rule))?))
@@ -356,7 +356,7 @@ pub(super) fn lack(cx: &Check<'_>, account: &Account<'_>, missing: &[Right]) -> 
     if let Some((role, number)) = find(&|rule| resource == "configmaps" && is_for(rule, "endpoints")) {
         return Lack::Endpoints(role, number);
     }
-    match (roles.first(), bindings.named.first()) {
+    match (granted.first(), bindings.named.first()) {
         (Some(role), _) => Lack::Rule(*role),
         (None, Some((binding, _))) => Lack::Role(*binding),
         (None, None) => Lack::Unbound,
