@@ -254,7 +254,11 @@ pub fn may(snapshot: &Snapshot, need: Need<'_>) -> Known<()> {
 /// Files that have bindings of a namespace and the account itself, or that give the right to another of its accounts, are
 /// taken to have all of its bindings: nobody spreads one cluster's rights.
 fn files_have_rights(snapshot: &Snapshot, need: Need<'_>) -> bool {
-    let has_account = snapshot.find("ServiceAccount", need.account_namespace, need.account).present().is_some();
+    // Nobody writes down the account `default`; who writes down another one has not forgotten its rights.
+    let has_account = snapshot.of_kind("ServiceAccount").iter().map(|id| snapshot.object(*id)).any(|account| {
+        (account.name == need.account || need.account == "default")
+            && same_namespace(&account.namespace, need.account_namespace)
+    });
     let speaks = |id: &ObjectId| {
         let binding = snapshot.object(*id);
         let subjects = binding.node.get("subjects").map(Node::items).unwrap_or_default();
