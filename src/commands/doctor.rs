@@ -194,14 +194,18 @@ impl Look<'_> {
             }
         }
         let model = Model::new(&snapshot);
-        let mut outcome = engine::run(&snapshot, &model, &self.control.rules());
+        let outcome = engine::run(&snapshot, &model, &self.control.rules());
         if let Some(name) = &self.args.name {
             if !model.clusters.iter().any(|cluster| cluster.name == *name) {
                 return Err(no_such_cluster(name, &model, &target));
             }
-            outcome.findings.retain(|finding| finding.cluster.as_ref().is_some_and(|(_, own)| own == name));
         }
-        let controlled = self.control.apply(&mut snapshot, outcome);
+        let mut controlled = self.control.apply(&mut snapshot, outcome);
+        if let Some(name) = &self.args.name {
+            // Only now: what accepts a finding of another cluster is not unused.
+            let of_it = |cluster: &Option<(String, String)>| cluster.as_ref().is_some_and(|(_, own)| own == name);
+            controlled.findings.retain(|one| of_it(&one.finding.cluster));
+        }
         let exit_code = self.control.exit_code(&controlled, !in_time);
         let settling = (controlled.findings.iter())
             .filter(|one| one.suppressed.is_none() && one.finding.rule.transient)

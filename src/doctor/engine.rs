@@ -55,21 +55,26 @@ pub fn run(snapshot: &Snapshot, model: &Model, rules: &[&'static Rule]) -> Outco
     for finding in &mut outcome.findings {
         leave_to_the_operator(snapshot, model, finding);
     }
-    sort(snapshot, &mut outcome.findings);
+    sort(snapshot, &mut outcome.findings, |finding| finding);
     outcome
 }
 
-/// Puts findings in the order in which they are shown, each once.
-pub fn sort(snapshot: &Snapshot, findings: &mut Vec<Finding>) {
+/// Puts findings in the order in which they are shown, each once: by cluster, the worst first. They may be parts of something
+/// larger.
+pub fn sort<T>(snapshot: &Snapshot, all: &mut Vec<T>, finding: impl Fn(&T) -> &Finding) {
     let order = |place: &Place| {
         let span = super::place::locate(snapshot, place).span;
         (span.map(|(file, span)| (file, span.start)), place.object)
     };
-    findings.sort_by_cached_key(|finding| {
+    all.sort_by_cached_key(|one| {
+        let finding = finding(one);
         let cluster = finding.cluster.clone();
         (cluster.is_none(), cluster, std::cmp::Reverse(finding.severity), finding.rule.code, order(&finding.place))
     });
-    findings.dedup_by(|a, b| a.rule.code == b.rule.code && a.place == b.place && a.message == b.message);
+    all.dedup_by(|a, b| {
+        let (a, b) = (finding(a), finding(b));
+        a.rule.code == b.rule.code && a.place == b.place && a.message == b.message
+    });
 }
 
 /// What the operator made it would make again: it is mended in its own resource.

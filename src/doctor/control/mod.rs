@@ -197,7 +197,7 @@ impl Control {
         judge.add(judge.unused_marks(&rules, &outcome.skipped));
         let judged = judge.judged;
         let mut findings = self.shown(judged);
-        order(snapshot, &mut findings);
+        engine::sort(snapshot, &mut findings, |one| &one.finding);
         Controlled { findings, skipped: outcome.skipped, rules, broken }
     }
 
@@ -229,27 +229,6 @@ pub fn exit_code(worst: Option<Severity>, fail_on: FailOn, broken: bool, unknown
     } else {
         0
     }
-}
-
-/// Puts what was judged in the order of [`engine::sort`].
-fn order(snapshot: &Snapshot, judged: &mut Vec<Judged>) {
-    let mut findings: Vec<Finding> = Vec::new();
-    let mut accepted: Vec<(&'static str, Place, String, Suppression)> = Vec::new();
-    for one in judged.drain(..) {
-        if let Some(suppression) = one.suppressed {
-            let finding = &one.finding;
-            accepted.push((finding.rule.code, finding.place.clone(), finding.message.clone(), suppression));
-        }
-        findings.push(one.finding);
-    }
-    engine::sort(snapshot, &mut findings);
-    judged.extend(findings.into_iter().map(|finding| {
-        let same = |(code, place, message, _): &&(&str, Place, String, Suppression)| {
-            *code == finding.rule.code && *place == finding.place && *message == finding.message
-        };
-        let suppressed = accepted.iter().find(same).map(|(.., suppression)| suppression.clone());
-        Judged { finding, suppressed }
-    }));
 }
 
 struct Judge<'a> {
@@ -323,9 +302,10 @@ impl Judge<'_> {
             };
             let misplaced = matches!(mark.scope, Scope::Nothing);
             // An entry of the settings may name a group: one of its rules is enough.
-            let same = |other: &Mark| mark.by == By::Config && other.by == By::Config && other.place == mark.place;
-            let together = self.marks.iter().zip(&self.used).any(|(other, used)| *used && same(other));
-            let said = found.iter().any(|finding: &Finding| mark.by == By::Config && finding.place == mark.place);
+            let of_group = mark.by == By::Config;
+            let same = |(other, used): (&Mark, &bool)| *used && other.by == By::Config && other.place == mark.place;
+            let together = of_group && self.marks.iter().zip(&self.used).any(same);
+            let said = of_group && found.iter().any(|finding: &Finding| finding.place == mark.place);
             if *used || together || said || mark.wrong().is_some() || !mark.is_valid(self.control.today) {
                 continue;
             }

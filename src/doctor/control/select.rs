@@ -72,7 +72,9 @@ fn matches(rule: &Rule, name: &str) -> bool {
 /// What the user may have meant.
 pub fn similar(name: &str) -> Option<&'static str> {
     let name = name.to_lowercase();
+    // The beginning of a code is like every code.
     let codes = rules::ALL.iter().flat_map(|rule| [rule.code, rule.name]);
+    let codes = codes.filter(|known| !known.starts_with("FLK") || known.len() == name.len());
     let all = codes.chain(Group::ALL.iter().map(|group| group.name()));
     let near = all.map(|known| (strsim::damerau_levenshtein(&name, &known.to_lowercase()), known));
     let (distance, known) = near.min_by_key(|(distance, _)| *distance)?;
