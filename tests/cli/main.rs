@@ -16,6 +16,7 @@
 )]
 
 mod connection;
+mod doctor;
 mod help;
 mod refused;
 mod render;

@@ -67,9 +67,10 @@ impl Mark {
     /// Why it cannot do what it is for.
     pub fn wrong(&self) -> Option<Wrong> {
         if self.rule.is_none() {
-            let message = match self.code.is_empty() {
-                true => "this names no rule to accept".to_owned(),
-                false => format!("there is no rule {:?} to accept", self.code),
+            let message = if self.code.is_empty() {
+                "this names no rule to accept".to_owned()
+            } else {
+                format!("there is no rule {:?} to accept", self.code)
             };
             let help = similar(&self.code).map(|similar| format!("did you mean {similar}?"));
             return Some(Wrong { message, help: help.unwrap_or("see all rules: kubectl flink rules".to_owned()) });

@@ -259,7 +259,7 @@ impl Judge<'_> {
     }
 
     fn accepts(&self, mark: &Mark, finding: &Finding, location: &Location) -> bool {
-        if !mark.rule.is_some_and(|rule| rule.code == finding.rule.code) {
+        if mark.rule.is_none_or(|rule| rule.code != finding.rule.code) {
             return false;
         }
         match &mark.scope {
@@ -313,12 +313,11 @@ impl Judge<'_> {
                 continue;
             }
             let rule = &rules::input::flk004_suppression_unused::RULE;
-            let (message, help) = match misplaced {
-                true => (
-                    format!("the annotation for {} is on the pods, where it has no effect", mark.code),
-                    "move it to the annotations of the object itself".to_owned(),
-                ),
-                false => (format!("there is no {} here to accept", mark.code), "remove it".to_owned()),
+            let (message, help) = if misplaced {
+                let message = format!("the annotation for {} is on the pods, where it has no effect", mark.code);
+                (message, "move it to the annotations of the object itself")
+            } else {
+                (format!("there is no {} here to accept", mark.code), "remove it")
             };
             let mut finding = Finding::new(rule, mark.place.clone(), message, None);
             finding.help(help);

@@ -109,10 +109,10 @@ impl Settings {
         let reader = Reader { name, text };
         let mut settings = Settings { file: Some((name.to_owned(), text.to_owned())), ..Settings::default() };
         let tree = tree::parse(text, 0)
-            .map_err(|error| reader.wrong(error.at, format!("not valid YAML: {}", error.message)))?;
+            .map_err(|error| reader.wrong(error.at, &format!("not valid YAML: {}", error.message)))?;
         let Some(tree) = tree.filter(|tree| !tree.is_null()) else { return Ok(settings) };
         if tree.entries().is_empty() {
-            return Err(reader.wrong(tree.span.start as usize, "this needs severities and ignore".to_owned()));
+            return Err(reader.wrong(tree.span.start as usize, "this needs severities and ignore"));
         }
         for (key, value) in tree.entries() {
             match key.text().unwrap_or_default() {
@@ -130,11 +130,11 @@ impl Settings {
                         && !value.is_null()
                         && !matches!(value.content, tree::Content::Sequence(_))
                     {
-                        return Err(reader.at(value, "ignore is a list of entries with code and reason".to_owned()));
+                        return Err(reader.at(value, "ignore is a list of entries with code and reason"));
                     }
                 }
                 other => {
-                    return Err(reader.at(key, format!("there is no setting {other:?}: severities and ignore are")));
+                    return Err(reader.at(key, &format!("there is no setting {other:?}: severities and ignore are")));
                 }
             }
         }
@@ -199,12 +199,12 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn wrong(&self, at: usize, message: String) -> Error {
+    fn wrong(&self, at: usize, message: &str) -> Error {
         let (line, column) = tree::line_and_column(self.text, at);
         Error::usage(format!("{}:{line}:{column}: {message}", self.name))
     }
 
-    fn at(&self, node: &Node, message: String) -> Error {
+    fn at(&self, node: &Node, message: &str) -> Error {
         self.wrong(node.span.start as usize, message)
     }
 
@@ -212,7 +212,7 @@ impl Reader<'_> {
         let name = node.text().unwrap_or_default();
         select::check(name).map_err(|error| {
             let hints = error.hints.clone();
-            let error = self.at(node, error.message);
+            let error = self.at(node, &error.message);
             hints.into_iter().fold(error, Error::hint)
         })
     }
@@ -223,7 +223,7 @@ impl Reader<'_> {
             "warning" => Ok(Severity::Warning),
             "info" => Ok(Severity::Info),
             other => Err(self
-                .at(node, format!("{other:?} is no severity: error, warning and info are"))
+                .at(node, &format!("{other:?} is no severity: error, warning and info are"))
                 .hint("to accept what a rule finds, use ignore")),
         }
     }
@@ -234,7 +234,7 @@ impl Reader<'_> {
         for (key, value) in item.entries() {
             let text = || match value.text() {
                 Some(text) if !text.trim().is_empty() => Ok(text.trim().to_owned()),
-                _ => Err(self.at(key, "this needs a text".to_owned())),
+                _ => Err(self.at(key, "this needs a text")),
             };
             match key.text().unwrap_or_default() {
                 "code" => code = Some(value),
@@ -245,20 +245,20 @@ impl Reader<'_> {
                 "reason" => reason = text()?,
                 "until" => {
                     let date = text()?.parse::<Date>();
-                    let date = date.map_err(|_| self.at(value, "this is no date: write 2027-01-31".to_owned()))?;
+                    let date = date.map_err(|_| self.at(value, "this is no date: write 2027-01-31"))?;
                     until = Some(date);
                 }
                 other => {
                     let known = "code, kind, namespace, name, path, reason and until are";
-                    return Err(self.at(key, format!("there is no {other:?} in an entry of ignore: {known}")));
+                    return Err(self.at(key, &format!("there is no {other:?} in an entry of ignore: {known}")));
                 }
             }
         }
-        let code = code.ok_or_else(|| self.at(item, "this entry has no code".to_owned()))?;
+        let code = code.ok_or_else(|| self.at(item, "this entry has no code"))?;
         let name = code.text().unwrap_or_default();
         // A code that is gone must not stop a pipeline: FLK005 says so. A reason that is missing is the writer's to add.
         if reason.is_empty() {
-            return Err(self.at(code, format!("this entry for {name} has no reason")).hint("say why it is accepted"));
+            return Err(self.at(code, &format!("this entry for {name} has no reason")).hint("say why it is accepted"));
         }
         let rules = match rules::find(name) {
             Some(rule) => vec![rule],

@@ -78,10 +78,8 @@ impl Text<'_> {
         let at = self.with_break(line).end;
         let end = self.line_break();
         let lines = lines.replace('\n', end);
-        match self.file.text[..at].ends_with('\n') {
-            true => (at..at, lines + end),
-            false => (at..at, format!("{end}{lines}")),
-        }
+        let is_whole = self.file.text[..at].ends_with('\n');
+        (at..at, if is_whole { lines + end } else { format!("{end}{lines}") })
     }
 
     /// What stands before the first character of a line.
@@ -187,10 +185,8 @@ impl Text<'_> {
             }
             let json =
                 node.entries().first().map_or(self.is_json(), |(key, _)| text[key.span.range()].starts_with('"'));
-            let (key, value) = match json {
-                true => (format!("{key:?}"), self.as_json(value)?),
-                false => (key.to_owned(), in_flow(value)),
-            };
+            let (key, value) =
+                if json { (format!("{key:?}"), as_json(value)?) } else { (key.to_owned(), in_flow(value)) };
             return Some(into_flow(text, close, node.entries().is_empty(), &format!("{key}: {value}")));
         }
         let new = block(key, value);
@@ -215,7 +211,7 @@ impl Text<'_> {
                 return None;
             }
             let json = node.items().first().map_or(self.is_json(), |item| text[item.span.range()].starts_with('"'));
-            let item = if json { self.as_json(item)? } else { in_flow(item) };
+            let item = if json { as_json(item)? } else { in_flow(item) };
             return Some(into_flow(text, close, node.items().is_empty(), &item));
         }
         let (first, last) = (node.items().first()?, node.items().last()?);
@@ -235,10 +231,10 @@ impl Text<'_> {
     fn is_json(&self) -> bool {
         std::path::Path::new(&self.file.name).extension().is_some_and(|extension| extension == "json")
     }
+}
 
-    fn as_json(&self, value: &str) -> Option<String> {
-        Some(tree::parse(value, 0).ok()??.to_json().to_string())
-    }
+fn as_json(value: &str) -> Option<String> {
+    Some(tree::parse(value, 0).ok()??.to_json().to_string())
 }
 
 /// A value that would end early between brackets is quoted.
@@ -288,9 +284,10 @@ fn last_byte(file: &SourceFile, node: &Node) -> usize {
 
 /// `key: value`, or the value below its key where it has several lines.
 fn block(key: &str, value: &str) -> String {
-    match value.contains('\n') {
-        true => format!("{key}:\n{}", indented(value.trim_matches('\n'), "  ")),
-        false => format!("{key}: {value}"),
+    if value.contains('\n') {
+        format!("{key}:\n{}", indented(value.trim_matches('\n'), "  "))
+    } else {
+        format!("{key}: {value}")
     }
 }
 
