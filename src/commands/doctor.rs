@@ -250,7 +250,7 @@ fn mend_files(args: &DoctorArgs, control: &Control, files: Vec<SourceFile>, name
         match (args.write, name.as_str()) {
             (true, "<stdin>") => ui.data(after)?,
             (true, name) => write(Path::new(name), after)?,
-            (false, name) => ui.data(diff::unified(name, before, after))?,
+            (false, name) => ui.data(diff::of_file(name, before, after))?,
         }
     }
     say(&mended, args.write, ui);

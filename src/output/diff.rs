@@ -8,12 +8,21 @@ use crate::manifests::options::is_secret;
 /// The unified diff of two texts, empty where they are the same. Values of options that hold secrets are shown as `******`
 /// wherever they stand.
 pub fn unified(what: &str, before: &str, after: &str) -> String {
+    between(&format!("live/{what}"), &format!("applied/{what}"), before, after)
+}
+
+/// The same for a file that is edited, as `git diff` shows it and `patch -p1` takes it.
+pub fn of_file(name: &str, before: &str, after: &str) -> String {
+    let name = name.trim_start_matches("./").trim_start_matches('/');
+    between(&format!("a/{name}"), &format!("b/{name}"), before, after)
+}
+
+fn between(old: &str, new: &str, before: &str, after: &str) -> String {
     if before == after {
         return String::new();
     }
     let diff = TextDiff::from_lines(before, after);
-    let (live, applied) = (format!("live/{what}"), format!("applied/{what}"));
-    let mut text = diff.unified_diff().context_radius(3).header(&live, &applied).to_string();
+    let mut text = diff.unified_diff().context_radius(3).header(old, new).to_string();
     for secret in secrets(before).chain(secrets(after)) {
         text = text.replace(secret, "******");
     }

@@ -50,8 +50,31 @@ fn settings_are_found_above() {
 fn fixes_are_shown_and_written() {
     let home = Home::new();
     home.file("bad.yaml", WARNING);
-    insta::assert_snapshot!(home.run(&["doctor", "-f", "bad.yaml"]), @"");
-    insta::assert_snapshot!(home.run(&["doctor", "-f", "bad.yaml", "--fix", "--diff"]), @"");
+    insta::assert_snapshot!(home.run(&["doctor", "-f", "bad.yaml"]), @r#"
+    warning[FLK002]: key "name" stands twice here, first in line 4
+     --> bad.yaml:5:3
+      |
+    5 |   name: b
+      |   ^^^^
+      = see: bad.yaml:4: the first, which does not count
+      = fix: remove the one that is not meant; the last one counts
+      = --fix: can remove the first name, which does not count
+
+    1 warning in 1 document of 1 file, no Flink cluster
+    Why each of them matters: kubectl flink explain FLK002
+    "#);
+    insta::assert_snapshot!(home.run(&["doctor", "-f", "bad.yaml", "--fix", "--diff"]), @"
+    --- a/bad.yaml
+    +++ b/bad.yaml
+    @@ -1,5 +1,4 @@
+     kind: A
+     apiVersion: v1
+     metadata:
+    -  name: a
+       name: b
+    ---- stderr
+    would mend FLK002 in bad.yaml: remove the first name, which does not count
+    ");
     home.run(&["doctor", "-f", "bad.yaml", "--fix", "--write"]);
     let mended = std::fs::read_to_string(home.path().join("bad.yaml")).unwrap();
     assert_eq!(mended, WARNING.replace("  name: a\n", ""));
@@ -66,15 +89,122 @@ fn what_cannot_be_meant_is_refused() {
         &["doctor", "-f", "x", "--config", "missing.yaml"],
         &["explain", "FLK1O1"],
         &["rules", "--group", "rback"],
-    ]), @"");
+    ]), @r#"
+    $ doctor -f x -o xml
+    error: invalid value 'xml' for '--output <FORMAT[=FILE]>': there is no format "xml": human, json, yaml, sarif, junit, github
+    $ doctor -f x -o json -o yaml
+    error: two formats would be written to standard output
+    hint: give all but one of them a file: -o sarif=doctor.sarif
+    $ doctor -f x --select FLK1O1
+    error: there is no rule, group or beginning of a code "FLK1O1"
+    hint: did you mean FLK101?
+    hint: see all rules: kubectl flink rules
+    $ doctor -f x --config missing.yaml
+    error: cannot read missing.yaml: No such file or directory (os error 2)
+    $ explain FLK1O1
+    error: there is no rule "FLK1O1"
+    hint: did you mean FLK101?
+    hint: see all rules: kubectl flink rules
+    $ rules --group rback
+    error: there is no rule, group or beginning of a code "rback"
+    hint: did you mean rbac?
+    hint: see all rules: kubectl flink rules
+    "#);
 }
 
 #[test]
 fn rules_are_explained() {
     let home = Home::new();
-    insta::assert_snapshot!(home.run(&["explain", "FLK007"]), @"");
-    insta::assert_snapshot!(home.run(&["rules", "--group", "input"]), @"");
-    insta::assert_snapshot!(home.run(&["rules", "--rbac", "--group", "FLK101"]), @"");
+    insta::assert_snapshot!(home.run(&["explain", "FLK007"]), @"
+    FLK007: A rule failed: a mistake of this program
+
+    rule-failed, error, input
+
+    Why it matters
+
+    The rule did not look at everything, so its silence says nothing. The other rules did run. Such a run never ends with exit
+    code 0.
+
+        error[FLK007]: rule FLK101 failed: index out of bounds
+
+    Fix
+
+    Report it with the input that it failed on. Until it is mended, --ignore with the rule's code leaves it out.
+    ");
+    insta::assert_snapshot!(home.run(&["rules", "--group", "input"]), @"
+    CODE     NAME                  SEVERITY   GROUP   ONLY   FINDS
+    FLK001   unreadable            error      input          A document cannot be read
+    FLK002   key-twice             warning    input          A key stands twice in one mapping
+    FLK003   object-twice          warning    input          An object stands twice in the input, and not the same each time
+    FLK004   suppression-unused    warning    input          A suppression accepts nothing
+    FLK005   suppression-unknown   warning    input          A suppression names no rule, or gives no reason
+    FLK006   suppression-expired   warning    input          A suppression has expired
+    FLK007   rule-failed           error      input          A rule failed: a mistake of this program
+    ");
+    insta::assert_snapshot!(home.run(&["rules", "--rbac", "--group", "FLK101"]), @r#"
+    apiVersion: rbac.authorization.k8s.io/v1
+    kind: Role
+    metadata:
+      name: kubectl-flink-doctor
+    rules:
+    - apiGroups:
+      - ""
+      resources:
+      - configmaps
+      verbs:
+      - get
+      - list
+    - apiGroups:
+      - ""
+      resources:
+      - pods
+      verbs:
+      - list
+    - apiGroups:
+      - apps
+      resources:
+      - deployments
+      - statefulsets
+      verbs:
+      - list
+    - apiGroups:
+      - batch
+      resources:
+      - jobs
+      verbs:
+      - list
+    - apiGroups:
+      - flink.apache.org
+      resources:
+      - flinkdeployments
+      verbs:
+      - list
+    - apiGroups:
+      - rbac.authorization.k8s.io
+      resources:
+      - rolebindings
+      - roles
+      verbs:
+      - list
+    ---
+    apiVersion: rbac.authorization.k8s.io/v1
+    kind: ClusterRole
+    metadata:
+      name: kubectl-flink-doctor
+    rules:
+    - apiGroups:
+      - rbac.authorization.k8s.io
+      resources:
+      - clusterroles
+      verbs:
+      - get
+    - apiGroups:
+      - rbac.authorization.k8s.io
+      resources:
+      - clusterrolebindings
+      verbs:
+      - list
+    "#);
     let json: serde_json::Value = serde_json::from_str(&home.stdout(&["rules", "-o", "json"])).unwrap();
     assert!(json.as_array().unwrap().iter().all(|rule| rule["explanation"].is_string()));
 }
