@@ -213,6 +213,9 @@ fn of_up() {
           --force-conflicts[=<BOOL>]
               Take over fields that another field manager owns
 
+          --skip-doctor[=<BOOL>]
+              Apply although the doctor finds errors
+
       -o, --output <json|yaml|name>
               Print what was done, as one document or by name
 

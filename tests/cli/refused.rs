@@ -332,12 +332,12 @@ fn folders() {
     [exit status: 2]
     $ up -f broken
     ---- stderr
-    error: broken/01_a.yaml:3:11: not valid YAML: unclosed bracket '{' at line 3, column 11
+    error: broken/01_a.yaml:3:11: not valid YAML: unclosed bracket '{'
     hint: see what kubectl makes of it: kubectl create --dry-run=client -f broken/01_a.yaml
     [exit status: 2]
     $ up -f tabs
     ---- stderr
-    error: tabs/01_a.yaml:4:2: not valid YAML: tabs disallowed within this context (block indentation) at line 4, column 2
+    error: tabs/01_a.yaml:4:2: not valid YAML: tabs disallowed within this context (block indentation)
     hint: see what kubectl makes of it: kubectl create --dry-run=client -f tabs/01_a.yaml
     [exit status: 2]
     $ up -f list
