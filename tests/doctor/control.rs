@@ -38,7 +38,6 @@ fn rules_are_selected_by_code_beginning_group_and_name() {
     there is no rule, group or beginning of a code "FLK1O1": did you mean FLK101?, see all rules: kubectl flink rules
     there is no rule, group or beginning of a code "binding-namespac": did you mean binding-namespace?, see all rules: kubectl flink rules
     there is no rule, group or beginning of a code "rback": did you mean rbac?, see all rules: kubectl flink rules
-    there is no rule, group or beginning of a code "FLK9": did you mean FLK109?, see all rules: kubectl flink rules
     there is no rule, group or beginning of a code "FLK9": see all rules: kubectl flink rules
     there is no rule, group or beginning of a code "nothing like it": see all rules: kubectl flink rules
     "#);
