@@ -97,7 +97,7 @@ impl Process {
 
     /// Flink's version as far as the image's tag tells it.
     pub fn version(&self) -> Option<&str> {
-        image_version(&self.image)
+        version_of_flink(&self.image)
     }
 }
 
@@ -113,6 +113,14 @@ pub fn image_version(image: &str) -> Option<&str> {
     let numbers: Vec<_> = version.split('.').collect();
     let plausible = (2..=3).contains(&numbers.len()) && numbers.iter().all(|n| !n.is_empty() && n.len() <= 3);
     plausible.then_some(version)
+}
+
+/// The same where the image is called `flink`, whoever made it. The tag of `team/orders:2.1.0` counts the releases of
+/// something else.
+pub fn version_of_flink(image: &str) -> Option<&str> {
+    let name = image.split('@').next().unwrap_or_default();
+    let repository = name.rsplit('/').next().and_then(|last| last.split(':').next());
+    image_version(image).filter(|_| repository == Some("flink"))
 }
 
 /// The commands that a container runs, one after the other: its command line, opened up where it is a shell's.

@@ -13,7 +13,7 @@ use super::snapshot::{BARE_FILE, ObjectId, Snapshot};
 use crate::cluster::membership::{self, Member as Grouped};
 use crate::cluster::workload::Workload;
 use crate::flink::config::{FILE, LEGACY_FILE};
-use crate::flink::role::{Mode, Process, Role};
+use crate::flink::role::{Mode, Process, Role, version_of_flink};
 use crate::flink::version::Version;
 
 /// The kinds that make pods, with the pointer to the pods' specification.
@@ -252,7 +252,7 @@ impl Model {
             let (spec, container) = workload.flink_container()?;
             (spec.containers.iter().position(|one| one.name == container.name)?, ())
         };
-        let version = version_of_image(&workload.process.image);
+        let version = workload.process.version().and_then(Version::lenient);
         let in_container = |path: &str| Place::value(id, format!("{pod_spec}/containers/{container}/{path}"));
         let mut config = Config::default();
         let mut map = None;
@@ -377,15 +377,6 @@ fn is_log_file(name: &str) -> bool {
     name.starts_with("log4j") && name.ends_with(".properties")
 }
 
-/// Flink's version, where the image is called `flink`, whoever made it. The tag of `team/orders:2.1.0` counts the releases of
-/// something else.
-fn version_of_image(image: &str) -> Option<Version> {
-    let name = image.split('@').next().unwrap_or_default();
-    let repository = name.rsplit('/').next().and_then(|last| last.split(':').next());
-    let version = crate::flink::role::image_version(image).filter(|_| repository == Some("flink"))?;
-    Version::lenient(version)
-}
-
 /// `flink:1.20`, `apache/flink:...`, behind any registry: an image whose configuration is known.
 pub fn is_official(image: &str) -> bool {
     let name = image.split('@').next().unwrap_or_default();
@@ -464,7 +455,7 @@ fn flink_deployment(snapshot: &Snapshot, id: ObjectId) -> Cluster {
     let mut config = Config::default();
     config.open = Some("the operator's own defaults are not known".to_owned());
     config.set_mapping(id, "/spec/flinkConfiguration", snapshot, Origin::Operator);
-    let of_image = object.node.string_at("/spec/image").and_then(version_of_image);
+    let of_image = object.node.string_at("/spec/image").and_then(version_of_flink).and_then(Version::lenient);
     let declared =
         object.node.string_at("/spec/flinkVersion").map(|text| text.trim_start_matches('v').replace('_', "."));
     let version = of_image.or_else(|| Version::lenient(&declared?));
