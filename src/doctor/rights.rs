@@ -41,7 +41,7 @@ pub fn same_namespace(a: &str, b: &str) -> bool {
 /// The bindings whose subjects include a service account, directly or by one of the groups that every account has.
 pub fn bindings(snapshot: &Snapshot, account_namespace: &str, account: &str, namespace: &str) -> Bindings {
     let mut found = Bindings::default();
-    for id in snapshot.bindings_of(account) {
+    for id in snapshot.bindings_of(account_namespace, account) {
         let binding = snapshot.object(id);
         let Some(named) = names(&binding.node, &binding.namespace, account_namespace, account) else { continue };
         if binding.kind == "RoleBinding" && !same_namespace(&binding.namespace, namespace) {
@@ -255,10 +255,11 @@ pub fn may(snapshot: &Snapshot, need: Need<'_>) -> Known<()> {
 /// taken to have all of its bindings: nobody spreads one cluster's rights.
 fn files_have_rights(snapshot: &Snapshot, need: Need<'_>) -> bool {
     // Nobody writes down the account `default`; who writes down another one has not forgotten its rights.
-    let has_account = snapshot.of_kind("ServiceAccount").iter().map(|id| snapshot.object(*id)).any(|account| {
-        (account.name == need.account || need.account == "default")
-            && same_namespace(&account.namespace, need.account_namespace)
-    });
+    let has_account = snapshot
+        .accounts_in(need.account_namespace)
+        .iter()
+        .map(|id| snapshot.object(*id))
+        .any(|account| account.name == need.account || need.account == "default");
     let speaks = |id: &ObjectId| {
         let binding = snapshot.object(*id);
         let subjects = binding.node.get("subjects").map(Node::items).unwrap_or_default();
@@ -274,7 +275,7 @@ fn files_have_rights(snapshot: &Snapshot, need: Need<'_>) -> bool {
         };
         here && (has_account || grants)
     };
-    ["RoleBinding", "ClusterRoleBinding"].iter().any(|kind| snapshot.of_kind(kind).iter().any(speaks))
+    snapshot.bindings_in(need.namespace).iter().any(speaks)
 }
 
 /// What the API server said, if it was asked.

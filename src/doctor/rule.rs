@@ -356,6 +356,12 @@ impl<'a> Check<'a> {
         self.snapshot.of_kind(kind).to_vec()
     }
 
+    /// The objects of a kind that the rule has declared in one namespace: among thousands of clusters these are few.
+    pub fn of_kind_in(&self, kind: &str, namespace: &str) -> Vec<ObjectId> {
+        self.declared(kind);
+        self.snapshot.of_kind_in(kind, namespace).to_vec()
+    }
+
     /// One object of a kind that the rule has declared.
     pub fn find(&self, kind: &str, namespace: &str, name: &str) -> Known<ObjectId> {
         self.declared(kind);

@@ -1,6 +1,6 @@
 //! Everything that the rules look at: the objects of files and of the cluster, each with where it came from.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::OnceLock;
 
@@ -147,15 +147,46 @@ pub struct Snapshot {
     pub unreadable: Vec<Unreadable>,
     objects: Vec<Object>,
     by_kind: HashMap<String, Vec<ObjectId>>,
+    by_namespace: HashMap<String, HashMap<String, Vec<ObjectId>>>,
     by_name: HashMap<(String, String, String), ObjectId>,
     /// Earlier objects that a later one of the same kind, namespace and name replaces.
     replaced: Vec<(ObjectId, ObjectId)>,
-    /// Bindings by the names of the service accounts among their subjects; those of groups and users by the empty name.
-    bindings: OnceLock<HashMap<String, Vec<ObjectId>>>,
+    rbac: OnceLock<RbacIndex>,
     /// What else may exist.
     pub coverage: Coverage,
     /// What only a running cluster can tell; none for files alone.
     pub live: Option<LiveFacts>,
+}
+
+/// Who is asked for again and again, among thousands.
+#[derive(Debug, Default)]
+struct RbacIndex {
+    /// Bindings by the service accounts among their subjects; those of groups and users by the empty name.
+    by_subject: HashMap<String, Vec<ObjectId>>,
+    /// Bindings by the names alone of the service accounts among their subjects.
+    by_name: HashMap<String, Vec<ObjectId>>,
+    /// Bindings by their own namespace and those of their subjects.
+    by_namespace: HashMap<String, Vec<ObjectId>>,
+    /// ServiceAccounts by namespace.
+    accounts: HashMap<String, Vec<ObjectId>>,
+}
+
+/// A service account as the index has it.
+fn account_key(namespace: &str, name: &str) -> String {
+    format!("{namespace}/{name}")
+}
+
+/// What is under a name, and what may be under any: the empty one.
+fn merged(index: &HashMap<String, Vec<ObjectId>>, name: &str) -> Vec<ObjectId> {
+    if name.is_empty() {
+        // A namespace that is not known may be any.
+        let all: BTreeSet<ObjectId> = index.values().flatten().copied().collect();
+        return all.into_iter().collect();
+    }
+    let mut found: Vec<ObjectId> = ["", name].iter().filter_map(|name| index.get(*name)).flatten().copied().collect();
+    found.sort_unstable();
+    found.dedup();
+    found
 }
 
 impl Snapshot {
@@ -196,18 +227,23 @@ impl Snapshot {
 
     /// Adds an object. Of two of the same kind, namespace and name the later one counts, as it does for `kubectl apply`.
     pub fn add(&mut self, object: Object) -> ObjectId {
-        self.bindings.take();
+        self.rbac.take();
         let id = ObjectId(self.objects.len());
         let key = (object.kind.clone(), object.namespace.clone(), object.name.clone());
         let of_kind = self.by_kind.entry(object.kind.clone()).or_default();
         of_kind.push(id);
+        let in_namespace = self.by_namespace.entry(object.namespace.clone()).or_default();
+        let of_both = in_namespace.entry(object.kind.clone()).or_default();
+        of_both.push(id);
         if object.kind != BARE_FILE
             && !object.name.is_empty()
             && let Some(earlier) = self.by_name.insert(key, id)
         {
             self.replaced.push((earlier, id));
-            if let Some(place) = of_kind.iter().position(|one| *one == earlier) {
-                of_kind.remove(place);
+            for list in [of_kind, of_both] {
+                if let Some(place) = list.iter().position(|one| *one == earlier) {
+                    list.remove(place);
+                }
             }
         }
         self.objects.push(object);
@@ -243,32 +279,60 @@ impl Snapshot {
         self.by_kind.get(kind).map_or(&[], Vec::as_slice)
     }
 
-    /// The RoleBindings and ClusterRoleBindings that may speak of an account of this name, in any namespace.
-    pub fn bindings_of(&self, account: &str) -> Vec<ObjectId> {
-        let index = self.bindings.get_or_init(|| {
-            let mut index: HashMap<String, Vec<ObjectId>> = HashMap::new();
+    /// The RoleBindings and ClusterRoleBindings that may speak of an account.
+    pub fn bindings_of(&self, namespace: &str, account: &str) -> Vec<ObjectId> {
+        let index = self.index();
+        let named = [account_key(namespace, account), account_key("", account), String::new()];
+        // A namespace that is not known may be any.
+        let everywhere = index.by_name.get(account).filter(|_| namespace.is_empty());
+        let found = named.iter().filter_map(|name| index.by_subject.get(name)).chain(everywhere).flatten();
+        found.copied().collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// The RoleBindings and ClusterRoleBindings that are in this namespace, or have a subject of it.
+    pub fn bindings_in(&self, namespace: &str) -> Vec<ObjectId> {
+        merged(&self.index().by_namespace, namespace)
+    }
+
+    /// The ServiceAccounts of this namespace, and those whose namespace is not known.
+    pub fn accounts_in(&self, namespace: &str) -> Vec<ObjectId> {
+        merged(&self.index().accounts, namespace)
+    }
+
+    fn index(&self) -> &RbacIndex {
+        self.rbac.get_or_init(|| {
+            let mut index = RbacIndex::default();
+            for id in self.of_kind("ServiceAccount") {
+                index.accounts.entry(self.object(*id).namespace.clone()).or_default().push(*id);
+            }
             for id in ["RoleBinding", "ClusterRoleBinding"].iter().flat_map(|kind| self.of_kind(kind)) {
-                let subjects = self.object(*id).node.get("subjects").map(Node::items).unwrap_or_default();
-                let mut names: Vec<&str> = subjects
-                    .iter()
-                    .map(|subject| match subject.get("kind").and_then(Node::text) {
-                        Some("ServiceAccount") => subject.get("name").and_then(Node::text).unwrap_or_default(),
-                        _ => "",
-                    })
-                    .collect();
-                names.sort_unstable();
-                names.dedup();
+                let binding = self.object(*id);
+                let (mut names, mut namespaces) = (BTreeSet::new(), BTreeSet::new());
+                namespaces.extend((binding.kind == "RoleBinding").then_some(binding.namespace.as_str()));
+                for subject in binding.node.get("subjects").map(Node::items).unwrap_or_default() {
+                    let text = |key: &str| subject.get(key).and_then(Node::text);
+                    let namespace = text("namespace").unwrap_or(&binding.namespace);
+                    let account = text("name").filter(|_| text("kind") == Some("ServiceAccount"));
+                    names.insert(account.map(|name| account_key(namespace, name)).unwrap_or_default());
+                    if let Some(account) = account {
+                        index.by_name.entry(account.to_owned()).or_default().push(*id);
+                    }
+                    namespaces.extend(text("namespace"));
+                }
                 for name in names {
-                    index.entry(name.to_owned()).or_default().push(*id);
+                    index.by_subject.entry(name).or_default().push(*id);
+                }
+                for namespace in namespaces {
+                    index.by_namespace.entry(namespace.to_owned()).or_default().push(*id);
                 }
             }
             index
-        });
-        let mut found: Vec<ObjectId> =
-            ["", account].iter().filter_map(|name| index.get(*name)).flatten().copied().collect();
-        found.sort_unstable();
-        found.dedup();
-        found
+        })
+    }
+
+    /// The objects of a kind in a namespace.
+    pub fn of_kind_in(&self, kind: &str, namespace: &str) -> &[ObjectId] {
+        self.by_namespace.get(namespace).and_then(|kinds| kinds.get(kind)).map_or(&[], Vec::as_slice)
     }
 
     /// Objects that stand twice in the files: the earlier one and the one that counts.

@@ -148,6 +148,8 @@ pub struct Model {
     /// Every Log4j configuration, used or not.
     pub log_files: Vec<LogFile>,
     file_numbers: HashMap<(ObjectId, String), usize>,
+    /// The number of the cluster that an object belongs to.
+    owners: HashMap<ObjectId, usize>,
 }
 
 impl Model {
@@ -169,6 +171,7 @@ impl Model {
             model.clusters.push(flink_deployment(snapshot, *id));
         }
         model.clusters.sort_by(|a, b| (&a.namespace, &a.name, a.object).cmp(&(&b.namespace, &b.name, b.object)));
+        model.find_owners();
         model
     }
 
@@ -202,13 +205,21 @@ impl Model {
 
     /// The cluster that an object belongs to: its configuration, its workloads.
     pub fn cluster_of(&self, object: ObjectId) -> Option<&Cluster> {
-        self.clusters.iter().find(|cluster| {
-            cluster.object == object
-                || self.members_of(cluster).iter().any(|member| {
-                    let file = member.config.file.map(|number| &self.config_files[number]);
-                    member.object == object || file.is_some_and(|file| file.object == object)
-                })
-        })
+        self.owners.get(&object).map(|number| &self.clusters[*number])
+    }
+
+    fn find_owners(&mut self) {
+        let mut owners = HashMap::new();
+        for (number, cluster) in self.clusters.iter().enumerate() {
+            owners.entry(cluster.object).or_insert(number);
+            for member in self.members_of(cluster) {
+                owners.entry(member.object).or_insert(number);
+                if let Some(file) = member.config.file {
+                    owners.entry(self.config_files[file].object).or_insert(number);
+                }
+            }
+        }
+        self.owners = owners;
     }
 
     fn read_files(&mut self, snapshot: &Snapshot) {

@@ -186,8 +186,7 @@ fn flows<'a>(jobmanager: &'a Member, taskmanagers: &[&'a Member]) -> Vec<(&'a Me
 /// Reports a policy that is about these pods and lists ports, where none lets `from` reach `to`.
 fn shut_out(cx: &mut Check<'_>, cluster: &Cluster, from: &Member, to: &Member, ports: &Ports<'_>) -> bool {
     let namespace = to.workload.namespace();
-    let policies: Vec<(ObjectId, NetworkPolicy)> = (cx.of_kind("NetworkPolicy").into_iter())
-        .filter(|id| cx.object(*id).namespace == namespace)
+    let policies: Vec<(ObjectId, NetworkPolicy)> = (cx.of_kind_in("NetworkPolicy", namespace).into_iter())
         .filter_map(|id| Some((id, cx.object(id).typed()?)))
         .collect();
     // What restricts ingress to the pods, and its rules that have to do with `from`.

@@ -107,7 +107,7 @@ fn without_ha(config: &Config) -> Known<()> {
 
 /// The Services of a namespace.
 fn services(cx: &Check<'_>, namespace: &str) -> Vec<(ObjectId, Service)> {
-    let all = cx.of_kind("Service").into_iter().filter(|id| cx.object(*id).namespace == namespace);
+    let all = cx.of_kind_in("Service", namespace).into_iter();
     all.filter_map(|id| Some((id, cx.object(id).typed()?))).collect()
 }
 
@@ -139,10 +139,10 @@ fn workloads_with(
     let mut found = Vec::new();
     for (kind, pod_spec) in WORKLOADS {
         let pointer = format!("{}metadata/labels", pod_spec.trim_end_matches("spec"));
-        for id in cx.of_kind(kind) {
+        for id in cx.of_kind_in(kind, namespace) {
             let object = cx.object(id);
             let label = |key: &String| object.node.at(&pointer).and_then(|labels| labels.get(key)).and_then(Node::text);
-            if object.namespace == namespace && selector.iter().all(|(key, value)| label(key) == Some(value)) {
+            if selector.iter().all(|(key, value)| label(key) == Some(value)) {
                 found.push((id, pod_spec));
             }
         }

@@ -1,5 +1,8 @@
 //! FLK101: a RoleBinding of the Flink pods' account in another namespace.
 
+use std::collections::HashMap;
+
+use crate::doctor::model::{Cluster, Member};
 use crate::doctor::place::Place;
 use crate::doctor::rights;
 use crate::doctor::rule::{Check, rule};
@@ -76,19 +79,20 @@ rule! {
 }
 
 fn check(cx: &mut Check<'_>) {
+    let mut accounts: HashMap<(&str, &str), (&Cluster, &Member)> = HashMap::new();
+    for (cluster, member) in cx.members() {
+        let account = (member.workload.namespace(), member.service_account());
+        accounts.entry(account).or_insert((cluster, member));
+    }
     for id in cx.of_kind("RoleBinding") {
         let binding = cx.object(id);
-        for (cluster, member) in cx.members() {
-            let (namespace, account) = (member.workload.namespace(), member.service_account());
-            let named = |subject: &Node| {
-                subject.get("kind").and_then(Node::text) == Some("ServiceAccount")
-                    && subject.get("name").and_then(Node::text) == Some(account)
-                    && subject.get("namespace").and_then(Node::text) == Some(namespace)
-            };
-            let subjects = binding.node.get("subjects").map(Node::items).unwrap_or_default();
-            if binding.namespace == namespace || namespace.is_empty() || !subjects.iter().any(named) {
+        for subject in binding.node.get("subjects").map(Node::items).unwrap_or_default() {
+            let text = |key: &str| subject.get(key).and_then(Node::text).unwrap_or_default();
+            let (namespace, account) = (text("namespace"), text("name"));
+            if text("kind") != "ServiceAccount" || namespace.is_empty() || namespace == binding.namespace {
                 continue;
             }
+            let Some((cluster, member)) = accounts.get(&(namespace, account)) else { continue };
             // An account may have rights in several namespaces, as long as it has some in its own, or need none there:
             // FLK107 looks at a `kubernetes.namespace` that is not the pods'.
             let elsewhere = &binding.namespace;

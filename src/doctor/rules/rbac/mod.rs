@@ -15,6 +15,8 @@ pub mod flk112_rights_on_endpoints;
 pub mod flk113_unknown_verb;
 pub mod flk114_node_list;
 
+use std::collections::HashSet;
+
 use crate::cluster::membership;
 use crate::doctor::fix::{Edit, Fix, Safety};
 use crate::doctor::known::Known;
@@ -111,7 +113,7 @@ pub(super) fn of_namespace(namespace: &str) -> String {
 /// The accounts of all processes, each once for JobManagers and once for TaskManagers. A FlinkDeployment's comes last: its
 /// account is seen at the pods where they are there.
 pub(super) fn accounts<'a>(cx: &Check<'a>) -> Vec<Account<'a>> {
-    let mut all: Vec<Account<'a>> = Vec::new();
+    let (mut all, mut seen) = (Vec::new(), HashSet::new());
     let of_member = |(cluster, member): (&'a Cluster, &'a Member)| Account {
         cluster,
         member: Some(member),
@@ -130,10 +132,7 @@ pub(super) fn accounts<'a>(cx: &Check<'a>) -> Vec<Account<'a>> {
     };
     let custom = cx.clusters().iter().filter(|cluster| cluster.is_custom_resource());
     for account in cx.members().into_iter().map(of_member).chain(custom.filter_map(of_resource)) {
-        let same = |other: &Account<'_>| {
-            (other.namespace, other.name, other.leads()) == (account.namespace, account.name, account.leads())
-        };
-        if !all.iter().any(same) {
+        if seen.insert((account.namespace, account.name, account.leads())) {
             all.push(account);
         }
     }
@@ -285,12 +284,9 @@ pub(super) fn wrong_subjects(cx: &Check<'_>, account: &Account<'_>) -> Vec<(Obje
         return found;
     }
     let is_there = |name: &str| cx.find("ServiceAccount", account.namespace, name);
-    for kind in ["RoleBinding", "ClusterRoleBinding"] {
-        for id in cx.of_kind(kind) {
+    for (kind, namespace) in [("RoleBinding", account.namespace), ("ClusterRoleBinding", "")] {
+        for id in cx.of_kind_in(kind, namespace) {
             let binding = cx.object(id);
-            if kind == "RoleBinding" && binding.namespace != account.namespace {
-                continue;
-            }
             let subjects = binding.node.get("subjects").map(Node::items).unwrap_or_default();
             for (number, subject) in subjects.iter().enumerate() {
                 let text = |key: &str| subject.get(key).and_then(Node::text).unwrap_or_default();

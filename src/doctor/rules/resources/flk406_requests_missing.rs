@@ -90,12 +90,11 @@ rule! {
 fn check(cx: &mut Check<'_>) {
     for (_, member) in cx.members() {
         let namespace = member.workload.namespace();
-        let quotas: Vec<_> = (cx.of_kind("ResourceQuota").into_iter())
-            .filter(|id| cx.object(*id).namespace == namespace && !is_scoped(&cx.object(*id).node))
+        let quotas: Vec<_> = (cx.of_kind_in("ResourceQuota", namespace).into_iter())
+            .filter(|id| !is_scoped(&cx.object(*id).node))
             .collect();
         let Some(quota) = quotas.first() else { continue };
-        let ranges: Vec<_> =
-            cx.of_kind("LimitRange").into_iter().filter(|id| cx.object(*id).namespace == namespace).collect();
+        let ranges = cx.of_kind_in("LimitRange", namespace);
         // A LimitRange that is not in the files could give what is missing.
         if ranges.is_empty() && !cx.has_all("LimitRange", namespace) {
             continue;

@@ -44,12 +44,10 @@ fn memory_limit(member: &Member) -> Option<(Place, String, Quantity)> {
 
 /// The HorizontalPodAutoscaler that sets the replicas of a member.
 fn autoscaler(cx: &Check<'_>, member: &Member) -> Option<ObjectId> {
-    cx.of_kind("HorizontalPodAutoscaler").into_iter().find(|id| {
+    cx.of_kind_in("HorizontalPodAutoscaler", member.workload.namespace()).into_iter().find(|id| {
         let object = cx.object(*id);
         let target = |key: &str| object.node.string_at(&format!("/spec/scaleTargetRef/{key}"));
-        object.namespace == member.workload.namespace()
-            && target("kind") == Some(&member.workload.kind)
-            && target("name") == Some(&member.workload.name)
+        target("kind") == Some(&member.workload.kind) && target("name") == Some(&member.workload.name)
     })
 }
 
