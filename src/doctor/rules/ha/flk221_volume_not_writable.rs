@@ -17,7 +17,7 @@ rule! {
     /// `securityContext.fsGroup` names. Without that the JobManager cannot write to it:
     ///
     /// ```text
-    /// java.io.IOException: Mkdirs failed to create /flink-storage/ha/default/blob
+    /// java.lang.IllegalStateException: The base directory of the JobResultStore isn't accessible. No dirty JobResults can be restored.
     /// ```
     ///
     /// ## Example
@@ -148,7 +148,7 @@ fn check(cx: &mut Check<'_>) {
                 format!("claim {name} belongs to root where nothing else is said, and Flink runs as user 9999"),
             )
             .help("set securityContext.fsGroup of the pod to 9999")
-            .symptom("java.io.IOException: Mkdirs failed to create")
+            .symptom("The base directory of the JobResultStore isn't accessible. No dirty JobResults can be restored.")
             .fix(Fix::new("give the volume to the group of Flink", Safety::Unsafe, edit));
         }
     }

@@ -17,7 +17,7 @@ rule! {
     /// namespace does not exist, the API server refuses the file; if it does, the JobManager fails at its first request:
     ///
     /// ```text
-    /// configmaps "flink-cluster-config-map" is forbidden: User "system:serviceaccount:flink:flink" cannot get resource "configmaps" in API group "" in the namespace "flink"
+    /// configmaps "flink-cluster-config-map" is forbidden: User "system:serviceaccount:flink:flink" cannot list resource "configmaps" in API group "" in the namespace "flink"
     /// ```
     ///
     /// ## Example
