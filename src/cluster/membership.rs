@@ -147,8 +147,12 @@ pub fn ha_type(configuration: &Configuration) -> Option<&str> {
     configuration.first(&["high-availability.type", "high-availability"])
 }
 
-/// Named in short, or by the class that does it.
+/// High availability is kept in ConfigMaps.
 pub fn has_kubernetes_ha(configuration: &Configuration) -> bool {
-    ha_type(configuration)
-        .is_some_and(|ha| ha.eq_ignore_ascii_case("kubernetes") || ha.ends_with(".KubernetesHaServicesFactory"))
+    ha_type(configuration).is_some_and(is_kubernetes)
+}
+
+/// Named in short, or by the class that does it.
+pub fn is_kubernetes(ha: &str) -> bool {
+    ha.eq_ignore_ascii_case("kubernetes") || ha.ends_with(".KubernetesHaServicesFactory")
 }

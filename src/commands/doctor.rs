@@ -105,8 +105,7 @@ pub async fn run(args: &DoctorArgs, connection: &ConnectionArgs, ui: &Ui) -> Res
         false => None,
     };
     let look = Look { args, control: &control, connection: connection.as_ref(), namespace: &namespace };
-    let texts: Vec<(String, String)> = files.into_iter().map(|file| (file.name, file.text)).collect();
-    let seen = look.until_settled(&texts, ui).await?;
+    let seen = look.until_settled(files, ui).await?;
     if connection.is_some() && seen.report.summary.clusters == 0 {
         ui.note(match args.all_namespaces {
             true => "No Flink cluster found.".to_owned(),
@@ -152,16 +151,17 @@ struct Seen {
 
 impl Look<'_> {
     /// With `--wait` looks again while there are findings that may settle by themselves.
-    async fn until_settled(&self, texts: &[(String, String)], ui: &Ui) -> Result<Seen> {
+    async fn until_settled(&self, files: Vec<SourceFile>, ui: &Ui) -> Result<Seen> {
         let Some(wait) = self.args.wait else {
             let step = self.connection.is_some().then(|| ui.step("Looking"));
-            let seen = self.once(texts).await;
+            let seen = self.once(files).await;
             drop(step);
             return seen;
         };
         let (step, deadline) = (ui.step("Looking until it has settled"), Instant::now() + wait);
         loop {
-            let seen = self.once(texts).await?;
+            // It does not go with files.
+            let seen = self.once(Vec::new()).await?;
             if seen.settling.is_empty() || Instant::now() + INTERVAL > deadline {
                 return Ok(seen);
             }
@@ -170,15 +170,15 @@ impl Look<'_> {
         }
     }
 
-    async fn once(&self, texts: &[(String, String)]) -> Result<Seen> {
+    async fn once(&self, files: Vec<SourceFile>) -> Result<Seen> {
         let mut snapshot = Snapshot::default();
-        let files = texts.iter().map(|(name, text)| SourceFile::new(name.clone(), text.clone())).collect();
+        let count = files.len();
         let default_namespace = match self.connection {
             Some(connection) => &connection.namespace,
             None => self.namespace,
         };
         let loaded = source::load(&mut snapshot, files, default_namespace);
-        let mut target = Target { documents: loaded.documents, files: texts.len(), ..Target::default() };
+        let mut target = Target { documents: loaded.documents, files: count, ..Target::default() };
         let mut in_time = true;
         if let Some(connection) = self.connection {
             let scope = match self.args.all_namespaces {

@@ -183,6 +183,12 @@ impl Builder {
             Event::SequenceEnd | Event::MappingEnd => {
                 if let Some(mut open) = self.stack.pop() {
                     open.node.span.end = span.end.max(open.node.span.end);
+                    // Thousands of documents are held at once.
+                    match &mut open.node.content {
+                        Content::Sequence(items) => items.shrink_to_fit(),
+                        Content::Mapping(entries) => entries.shrink_to_fit(),
+                        Content::Scalar(..) => {}
+                    }
                     self.close(open.node, open.anchor);
                 }
             }

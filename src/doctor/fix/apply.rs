@@ -61,9 +61,10 @@ struct Text<'a> {
 }
 
 impl Text<'_> {
-    /// The line break that the file uses.
+    /// The line break that the file uses: that of its first line.
     fn line_break(&self) -> &'static str {
-        if self.file.text.contains("\r\n") { "\r\n" } else { "\n" }
+        let first = self.file.text.find('\n').unwrap_or_default();
+        if self.file.text[..first].ends_with('\r') { "\r\n" } else { "\n" }
     }
 
     /// A line, from 0, with its line break.

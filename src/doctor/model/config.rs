@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::super::known::Known;
 use super::super::place::Place;
 use super::super::snapshot::{ObjectId, Snapshot};
+use crate::cluster::membership::is_kubernetes;
 use crate::flink::config::{Configuration, LEGACY_FILE};
 use crate::flink::properties::{self, Property};
 use crate::manifests::tree::{self, Content, Node, ParseError, Style};
@@ -222,6 +223,11 @@ impl Config {
             (None, Some(why)) => Known::Unknown(why.clone()),
             (None, None) => Known::Absent,
         }
+    }
+
+    /// High availability is kept in ConfigMaps.
+    pub fn has_kubernetes_ha(&self) -> bool {
+        self.get(&["high-availability.type", "high-availability"]).is_some_and(|ha| is_kubernetes(&ha.value))
     }
 
     /// Every entry, by key.

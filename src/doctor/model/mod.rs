@@ -127,7 +127,7 @@ pub struct Cluster {
 impl Cluster {
     /// `high-availability.type` is Kubernetes.
     pub fn has_kubernetes_ha(&self) -> bool {
-        membership::has_kubernetes_ha(&self.config.configuration())
+        self.config.has_kubernetes_ha()
     }
 
     /// The cluster is a FlinkDeployment itself, not what was made from one.

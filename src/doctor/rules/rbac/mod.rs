@@ -17,7 +17,6 @@ pub mod flk114_node_list;
 
 use std::collections::HashSet;
 
-use crate::cluster::membership;
 use crate::doctor::fix::{Edit, Fix, Safety};
 use crate::doctor::known::Known;
 use crate::doctor::model::config::Config;
@@ -62,7 +61,7 @@ impl<'a> Account<'a> {
 
     /// Its process keeps its high-availability data in ConfigMaps.
     pub(super) fn has_kubernetes_ha(&self) -> bool {
-        membership::has_kubernetes_ha(&self.config().configuration())
+        self.config().has_kubernetes_ha()
     }
 
     /// The bindings that name it.
