@@ -100,17 +100,11 @@ pub async fn run(args: &DoctorArgs, connection: &ConnectionArgs, ui: &Ui) -> Res
     if args.fix && !args.files.is_empty() && !args.overlay {
         return mend_files(args, &control, files, &namespace, ui);
     }
-    let connection = match args.files.is_empty() || args.overlay {
-        true => Some(connection.connect().await?),
-        false => None,
-    };
+    let connection = if args.files.is_empty() || args.overlay { Some(connection.connect().await?) } else { None };
     let look = Look { args, control: &control, connection: connection.as_ref(), namespace: &namespace };
     let seen = look.until_settled(files, ui).await?;
     if connection.is_some() && seen.report.summary.clusters == 0 {
-        ui.note(match args.all_namespaces {
-            true => "No Flink cluster found.".to_owned(),
-            false => format!("No Flink cluster in namespace {}.", seen.report.target.namespaces.join(", ")),
-        });
+        ui.note(if args.all_namespaces { "No Flink cluster found.".to_owned() } else { format!("No Flink cluster in namespace {}.", seen.report.target.namespaces.join(", ")) });
     }
     if args.fix {
         for finding in seen.report.open() {
@@ -181,10 +175,7 @@ impl Look<'_> {
         let mut target = Target { documents: loaded.documents, files: count, ..Target::default() };
         let mut in_time = true;
         if let Some(connection) = self.connection {
-            let scope = match self.args.all_namespaces {
-                true => Scope::All,
-                false => Scope::Namespace(connection.namespace.clone()),
-            };
+            let scope = if self.args.all_namespaces { Scope::All } else { Scope::Namespace(connection.namespace.clone()) };
             let inputs: BTreeSet<Input> = self.control.rules().iter().flat_map(|rule| rule.inputs).copied().collect();
             in_time = survey::read(connection, &scope, &inputs, &mut snapshot, self.args.timeout).await?;
             target.mode = if self.args.overlay { Mode::Overlay } else { Mode::Live };
@@ -195,11 +186,10 @@ impl Look<'_> {
         }
         let model = Model::new(&snapshot);
         let outcome = engine::run(&snapshot, &model, &self.control.rules());
-        if let Some(name) = &self.args.name {
-            if !model.clusters.iter().any(|cluster| cluster.name == *name) {
+        if let Some(name) = &self.args.name
+            && !model.clusters.iter().any(|cluster| cluster.name == *name) {
                 return Err(no_such_cluster(name, &model, &target));
             }
-        }
         let mut controlled = self.control.apply(&mut snapshot, outcome);
         if let Some(name) = &self.args.name {
             // Only now: what accepts a finding of another cluster is not unused.
@@ -223,10 +213,7 @@ fn no_such_cluster(name: &str, model: &Model, target: &Target) -> Error {
     };
     let known: Vec<&str> = model.clusters.iter().map(|cluster| cluster.name.as_str()).collect();
     let error = Error::could_not_run(format!("no Flink cluster {name:?} in {place}"));
-    match known.is_empty() {
-        true => error.hint("look in another one: -n NAMESPACE, -A"),
-        false => error.hint(format!("there is: {}", known.join(", "))),
-    }
+    if known.is_empty() { error.hint("look in another one: -n NAMESPACE, -A") } else { error.hint(format!("there is: {}", known.join(", "))) }
 }
 
 /// Shows how the files can be mended, or mends them.

@@ -106,7 +106,7 @@ pub fn split(text: &str) -> Vec<Document<'_>> {
     let mut from = 0;
     while let Some(found) = text[from..].find("\n---") {
         let end = from + found;
-        documents.push(Document { text: &text[start..end + 1], offset: start });
+        documents.push(Document { text: &text[start..=end], offset: start });
         // The line break that ends the separator may begin the next one.
         from = text[end + 4..].find('\n').map_or(text.len(), |line| end + 4 + line);
         start = text.len().min(from + 1);
@@ -287,12 +287,9 @@ impl Node {
     pub fn entry_at(&self, pointer: &str) -> Option<(Option<&Node>, &Node)> {
         let mut found = (None, self);
         for step in pointer.split('/').skip(1) {
-            found = match &found.1.content {
-                Content::Sequence(items) => (None, items.get(step.parse::<usize>().ok()?)?),
-                _ => {
-                    let (key, value) = found.1.entry(&unescape(step))?;
-                    (Some(key), value)
-                }
+            found = if let Content::Sequence(items) = &found.1.content { (None, items.get(step.parse::<usize>().ok()?)?) } else {
+                let (key, value) = found.1.entry(&unescape(step))?;
+                (Some(key), value)
             };
         }
         Some(found)

@@ -259,7 +259,7 @@ impl Model {
     /// The Flink of a workload, and the same as grouping wants it.
     fn member(&mut self, snapshot: &Snapshot, id: ObjectId, pod_spec: &'static str) -> Option<(Member, Grouped)> {
         let workload = workload(snapshot, id)?;
-        let (container, _) = {
+        let (container, ()) = {
             let (spec, container) = workload.flink_container()?;
             (spec.containers.iter().position(|one| one.name == container.name)?, ())
         };

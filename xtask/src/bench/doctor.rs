@@ -83,7 +83,7 @@ impl Bench {
         let clusters = wanted.div_ceil(one);
         for number in 0..clusters {
             let broken = render.replace("kubernetes.namespace: bench-0", "# no namespace");
-            write!(text, "{}---\n", broken.replace("bench-0", &format!("bench-{number}")))?;
+            writeln!(text, "{}---", broken.replace("bench-0", &format!("bench-{number}")))?;
         }
         fs::write(file, text)?;
         Ok(clusters * one)
