@@ -14,6 +14,7 @@ use crate::doctor::control::{Control, ControlArgs};
 
 use crate::doctor::fix::{Mended, Safety, mend};
 use crate::doctor::model::Model;
+use crate::doctor::private::Private;
 use crate::doctor::report::{Mode, Report, Target};
 use crate::doctor::rule::Input;
 use crate::doctor::snapshot::{Snapshot, SourceFile};
@@ -104,7 +105,11 @@ pub async fn run(args: &DoctorArgs, connection: &ConnectionArgs, ui: &Ui) -> Res
     let look = Look { args, control: &control, connection: connection.as_ref(), namespace: &namespace };
     let seen = look.until_settled(files, ui).await?;
     if connection.is_some() && seen.report.summary.clusters == 0 {
-        ui.note(if args.all_namespaces { "No Flink cluster found.".to_owned() } else { format!("No Flink cluster in namespace {}.", seen.report.target.namespaces.join(", ")) });
+        ui.note(if args.all_namespaces {
+            "No Flink cluster found.".to_owned()
+        } else {
+            format!("No Flink cluster in namespace {}.", seen.report.target.namespaces.join(", "))
+        });
     }
     if args.fix {
         for finding in seen.report.open() {
@@ -175,7 +180,8 @@ impl Look<'_> {
         let mut target = Target { documents: loaded.documents, files: count, ..Target::default() };
         let mut in_time = true;
         if let Some(connection) = self.connection {
-            let scope = if self.args.all_namespaces { Scope::All } else { Scope::Namespace(connection.namespace.clone()) };
+            let scope =
+                if self.args.all_namespaces { Scope::All } else { Scope::Namespace(connection.namespace.clone()) };
             let inputs: BTreeSet<Input> = self.control.rules().iter().flat_map(|rule| rule.inputs).copied().collect();
             in_time = survey::read(connection, &scope, &inputs, &mut snapshot, self.args.timeout).await?;
             target.mode = if self.args.overlay { Mode::Overlay } else { Mode::Live };
@@ -187,9 +193,10 @@ impl Look<'_> {
         let model = Model::new(&snapshot);
         let outcome = engine::run(&snapshot, &model, &self.control.rules());
         if let Some(name) = &self.args.name
-            && !model.clusters.iter().any(|cluster| cluster.name == *name) {
-                return Err(no_such_cluster(name, &model, &target));
-            }
+            && !model.clusters.iter().any(|cluster| cluster.name == *name)
+        {
+            return Err(no_such_cluster(name, &model, &target));
+        }
         let mut controlled = self.control.apply(&mut snapshot, outcome);
         if let Some(name) = &self.args.name {
             // Only now: what accepts a finding of another cluster is not unused.
@@ -213,7 +220,11 @@ fn no_such_cluster(name: &str, model: &Model, target: &Target) -> Error {
     };
     let known: Vec<&str> = model.clusters.iter().map(|cluster| cluster.name.as_str()).collect();
     let error = Error::could_not_run(format!("no Flink cluster {name:?} in {place}"));
-    if known.is_empty() { error.hint("look in another one: -n NAMESPACE, -A") } else { error.hint(format!("there is: {}", known.join(", "))) }
+    if known.is_empty() {
+        error.hint("look in another one: -n NAMESPACE, -A")
+    } else {
+        error.hint(format!("there is: {}", known.join(", ")))
+    }
 }
 
 /// Shows how the files can be mended, or mends them.
@@ -240,7 +251,8 @@ fn mend_files(args: &DoctorArgs, control: &Control, files: Vec<SourceFile>, name
             (false, name) => ui.data(diff::of_file(name, before, after))?,
         }
     }
-    say(&mended, args.write, ui);
+    let private = Private::of_texts(texts.iter().map(|(_, text)| text.as_str()));
+    say(&mended, &private, args.write, ui);
     let changed = |name: &str| mended.files.iter().find(|(other, ..)| other == name).map(|(_, _, after)| after);
     let left = texts.iter().map(|(name, text)| SourceFile::new(name.clone(), changed(name).unwrap_or(text).clone()));
     let (_, controlled) = look(left.collect());
@@ -251,13 +263,13 @@ fn mend_files(args: &DoctorArgs, control: &Control, files: Vec<SourceFile>, name
     verdict(control.exit_code(&controlled, false))
 }
 
-fn say(mended: &Mended, written: bool, ui: &Ui) {
+fn say(mended: &Mended, private: &Private, written: bool, ui: &Ui) {
     for made in &mended.made {
         let done = if written { "mended" } else { "would mend" };
-        ui.note(format_args!("{done} {} in {}: {}", made.code, made.file, made.title));
+        ui.note(format_args!("{done} {} in {}: {}", made.code, made.file, private.say(&made.title)));
     }
     for dropped in &mended.dropped {
-        ui.note(format_args!("not made, {}: {}: {}", dropped.code, dropped.title, dropped.why));
+        ui.note(format_args!("not made, {}: {}: {}", dropped.code, private.say(&dropped.title), dropped.why));
     }
     if mended.made.is_empty() && mended.dropped.is_empty() {
         ui.note("Nothing here can be mended by an edit.");

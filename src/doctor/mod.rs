@@ -12,6 +12,7 @@ pub mod known;
 pub mod live;
 pub mod model;
 pub mod place;
+pub mod private;
 pub mod report;
 pub mod rights;
 pub mod rule;

@@ -9,6 +9,7 @@ use super::control::{Controlled, Judged, Suppression};
 use super::fix::{self, Safety};
 use super::model::Model;
 use super::place::{self, Location};
+use super::private::Private;
 use super::rule::{Group, Rule, Severity};
 use super::rules;
 use super::snapshot::{ObjectId, Snapshot};
@@ -217,8 +218,11 @@ pub struct Fix {
     pub title: String,
     /// Who may make it.
     pub applicability: Safety,
-    /// The edits; none where they are shown as a command, or cannot be made in this text.
+    /// The edits; none where they are shown as a command, cannot be made in this text, or would show a secret.
     pub edits: Vec<TextEdit>,
+    /// `--fix` can make it.
+    #[serde(skip)]
+    pub possible: bool,
 }
 
 /// A change of a file.
@@ -255,14 +259,18 @@ impl Report {
     /// Writes down what came of a run.
     pub fn new(snapshot: &Snapshot, model: &Model, controlled: Controlled, target: Target) -> Self {
         let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-        let findings: Vec<Finding> =
-            controlled.findings.into_iter().map(|judged| finding(snapshot, judged, &mut seen)).collect();
+        let private = match controlled.findings.is_empty() && controlled.skipped.is_empty() {
+            true => Private::default(),
+            false => Private::new(snapshot, model),
+        };
+        let findings = controlled.findings.into_iter().map(|judged| finding(snapshot, &private, judged, &mut seen));
+        let findings: Vec<Finding> = findings.collect();
         let skipped: BTreeSet<Skipped> = controlled
             .skipped
             .into_iter()
             .map(|skip| {
                 let name = rules::find(skip.code).map_or("", |rule| rule.name);
-                Skipped { code: skip.code, name, reason: skip.reason }
+                Skipped { code: skip.code, name, reason: private.say(&skip.reason) }
             })
             .collect();
         let skipped: Vec<Skipped> = skipped.into_iter().collect();
@@ -306,23 +314,25 @@ fn object_name(snapshot: &Snapshot, id: ObjectId) -> ObjectName {
     ObjectName { kind: object.kind.clone(), namespace: object.namespace.clone(), name: object.name.clone() }
 }
 
-fn frame(snapshot: &Snapshot, location: &Location) -> Option<Frame> {
+fn frame(snapshot: &Snapshot, private: &Private, location: &Location) -> Option<Frame> {
     let (number, span) = location.span?;
     let file = snapshot.file(number);
     let line = file.line(file.line_of(span.start as usize));
     let within = |at: u32| (at as usize).clamp(line.start, line.end) - line.start;
-    Some(Frame { text: file.text[line.clone()].to_owned(), marked: within(span.start)..within(span.end) })
+    let marked = within(span.start)..within(span.end);
+    let (text, marked) = private.line(number, file, &line, &marked);
+    Some(Frame { text, marked })
 }
 
-fn finding(snapshot: &Snapshot, judged: Judged, seen: &mut BTreeMap<String, usize>) -> Finding {
+fn finding(snapshot: &Snapshot, private: &Private, judged: Judged, seen: &mut BTreeMap<String, usize>) -> Finding {
     let Judged { finding, suppressed } = judged;
     let location = place::locate(snapshot, &finding.place);
     let object = object_name(snapshot, finding.place.object);
-    let frame_of = frame(snapshot, &location);
+    let frame_of = frame(snapshot, private, &location);
     let related = finding.related.iter().map(|(place, message)| {
         let location = place::locate(snapshot, place);
-        let frame = frame(snapshot, &location);
-        Related { message: message.clone(), object: object_name(snapshot, place.object), location, frame }
+        let frame = frame(snapshot, private, &location);
+        Related { message: private.say(message), object: object_name(snapshot, place.object), location, frame }
     });
     let marked = frame_of.as_ref().and_then(|frame| frame.text.get(frame.marked.clone())).unwrap_or_default();
     let fingerprint = fingerprint(finding.rule.code, &object, &location, marked, seen);
@@ -330,17 +340,18 @@ fn finding(snapshot: &Snapshot, judged: Judged, seen: &mut BTreeMap<String, usiz
         let live = snapshot.object(finding.place.object).file.is_none();
         finding.fix.as_ref().filter(|_| live).and_then(|fix| fix::command(snapshot, fix))
     });
+    let command = command.and_then(|command| without_secrets(private, command));
     Finding {
         code: finding.rule.code,
         name: finding.rule.name,
         group: finding.rule.group,
         severity: finding.severity,
-        symptom: finding.symptom,
+        symptom: finding.symptom.map(|symptom| private.say(&symptom)),
         cluster: finding.cluster.map(|(namespace, name)| ClusterName { namespace, name }),
         related: related.collect(),
-        fix: finding.fix.as_ref().map(|fix| written(snapshot, fix)),
-        message: finding.message,
-        help: finding.help,
+        fix: finding.fix.as_ref().map(|fix| written(snapshot, private, fix)),
+        message: private.say(&finding.message),
+        help: private.say(&finding.help),
         object,
         location,
         command,
@@ -351,15 +362,29 @@ fn finding(snapshot: &Snapshot, judged: Judged, seen: &mut BTreeMap<String, usiz
     }
 }
 
-fn written(snapshot: &Snapshot, fix: &fix::Fix) -> Fix {
+/// With `***` in it, a command would write that: then the user edits.
+fn without_secrets(private: &Private, command: String) -> Option<String> {
+    if private.say(&command) == command {
+        return Some(command);
+    }
+    let (what, _) = command.strip_prefix("kubectl patch ")?.split_once(" --type")?;
+    Some(format!("kubectl edit {what}"))
+}
+
+fn written(snapshot: &Snapshot, private: &Private, fix: &fix::Fix) -> Fix {
     let edits = fix::resolve(snapshot, fix).unwrap_or_default();
+    let possible = !edits.is_empty();
+    // Without its secret an edit would be another one.
+    let secret = edits.iter().any(|change| private.is_in_change(change.file, &change.range, &change.text));
+    let edits = if secret { Vec::new() } else { edits };
     let edit = |change: fix::Change| {
         let file = snapshot.file(change.file);
         let ((start_line, start_column), (end_line, end_column)) =
             (file.position(change.range.start), file.position(change.range.end));
         TextEdit { file: file.name.clone(), start_line, start_column, end_line, end_column, text: change.text }
     };
-    Fix { title: fix.title.clone(), applicability: fix.safety, edits: edits.into_iter().map(edit).collect() }
+    let edits = edits.into_iter().map(edit).collect();
+    Fix { title: private.say(&fix.title), applicability: fix.safety, edits, possible }
 }
 
 /// Of the rule, the object, the path, and of a line in a configuration file what is marked in it: not of the line's number,

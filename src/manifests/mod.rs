@@ -1,6 +1,7 @@
 //! The embedded manifests, the user's own numbered files, and typed edits on both.
 
 pub mod options;
+pub mod secrets;
 pub mod session_ha;
 pub mod tree;
 pub mod yaml;

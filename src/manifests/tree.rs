@@ -287,7 +287,9 @@ impl Node {
     pub fn entry_at(&self, pointer: &str) -> Option<(Option<&Node>, &Node)> {
         let mut found = (None, self);
         for step in pointer.split('/').skip(1) {
-            found = if let Content::Sequence(items) = &found.1.content { (None, items.get(step.parse::<usize>().ok()?)?) } else {
+            found = if let Content::Sequence(items) = &found.1.content {
+                (None, items.get(step.parse::<usize>().ok()?)?)
+            } else {
                 let (key, value) = found.1.entry(&unescape(step))?;
                 (Some(key), value)
             };

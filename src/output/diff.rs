@@ -1,9 +1,11 @@
 //! `--diff`: two states of an object side by side, as `diff -u` shows them.
 
+use std::collections::BTreeSet;
+
 use owo_colors::OwoColorize;
 use similar::TextDiff;
 
-use crate::manifests::options::is_secret;
+use crate::manifests::secrets::{self, HIDDEN};
 
 /// The unified diff of two texts, empty where they are the same. Values of options that hold secrets are shown as `******`
 /// wherever they stand.
@@ -21,18 +23,17 @@ fn between(old: &str, new: &str, before: &str, after: &str) -> String {
     if before == after {
         return String::new();
     }
-    let diff = TextDiff::from_lines(before, after);
-    let mut text = diff.unified_diff().context_radius(3).header(old, new).to_string();
-    for secret in secrets(before).chain(secrets(after)) {
-        text = text.replace(secret, "******");
-    }
+    let (old_secrets, new_secrets) = (secrets::ranges(before), secrets::ranges(after));
+    let known: BTreeSet<&str> = old_secrets.iter().map(|range| &before[range.clone()]).collect();
+    let mark = |secret: &str| match known.contains(secret) {
+        true => HIDDEN.to_owned(),
+        false => format!("{HIDDEN} (changed)"),
+    };
+    let before_shown = secrets::replaced(before, &old_secrets, |_| HIDDEN.to_owned());
+    let after_shown = secrets::replaced(after, &new_secrets, mark);
+    let diff = TextDiff::from_lines(&before_shown, &after_shown);
+    let text = diff.unified_diff().context_radius(3).header(old, new).to_string();
     text.lines().map(|line| colored(line) + "\n").collect()
-}
-
-/// The values in lines like `s3.secret-key: value`, also of a configuration inside a ConfigMap.
-fn secrets(text: &str) -> impl Iterator<Item = &str> {
-    let values = text.lines().filter_map(|line| line.split_once(": ").filter(|(key, _)| is_secret(key)));
-    values.map(|(_, value)| value.trim().trim_matches(['"', '\''])).filter(|value| !value.is_empty())
 }
 
 fn colored(line: &str) -> String {
@@ -54,5 +55,7 @@ mod tests {
         let text = super::unified("configmap/x", &record("hunter2"), &record("\"hunter3\""));
         assert!(text.contains("live/configmap/x") && text.contains("s3.secret-key: ******"), "{text}");
         assert!(!text.contains("hunter"), "{text}");
+        assert!(text.contains("+s3.secret-key: \"****** (changed)\""), "{text}");
+        assert!(super::unified("x", &record("a"), &format!("{}b: 1\n", record("a"))).matches("changed").count() == 0);
     }
 }

@@ -80,7 +80,7 @@ fn one(text: &mut String, finding: &Finding, width: Option<usize>) {
     if let Some(command) = &finding.command {
         line("run", command);
     }
-    if let Some(fix) = finding.fix.as_ref().filter(|fix| !fix.edits.is_empty()) {
+    if let Some(fix) = finding.fix.as_ref().filter(|fix| fix.possible) {
         match fix.applicability {
             Safety::Safe => line("--fix", &format!("can {}", fix.title)),
             Safety::Unsafe => line("--fix --unsafe-fixes", &format!("can {}", fix.title)),

@@ -77,7 +77,11 @@ fn overridden(cx: &mut Check<'_>, file: &ConfigFile) {
     for (number, entry) in file.entries.iter().enumerate() {
         let Some(first) = file.entries[..number].iter().rfind(|other| other.key == entry.key) else { continue };
         let same = first.value == entry.value;
-        let message = if same { format!("{} is set twice, to {:?} both times", entry.key, entry.value) } else { format!("{} is set twice: {:?} counts, {:?} does nothing", entry.key, entry.value, first.value) };
+        let message = if same {
+            format!("{} is set twice, to {:?} both times", entry.key, entry.value)
+        } else {
+            format!("{} is set twice: {:?} counts, {:?} does nothing", entry.key, entry.value, first.value)
+        };
         cx.report(entry.key_place.clone(), message)
             .help("remove the one that is not meant")
             .severity(if same { Severity::Info } else { Severity::Warning })

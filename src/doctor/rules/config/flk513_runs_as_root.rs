@@ -67,7 +67,9 @@ fn check(cx: &mut Check<'_>) {
         let spec = member.spec();
         let Some((_, container)) = member.container() else { continue };
         let own = container.security_context.as_ref().and_then(|context| context.run_as_user);
-        let (user, place) = if let Some(user) = own { (Some(user), member.in_container("securityContext/runAsUser")) } else {
+        let (user, place) = if let Some(user) = own {
+            (Some(user), member.in_container("securityContext/runAsUser"))
+        } else {
             let user = spec.security_context.and_then(|context| context.run_as_user);
             (user, member.in_spec("securityContext/runAsUser"))
         };
