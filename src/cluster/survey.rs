@@ -85,6 +85,18 @@ const LISTED: [(Input, Source); 14] = [
     (Input::Autoscalers, source("HorizontalPodAutoscaler", "autoscaling", "v2", "horizontalpodautoscalers")),
 ];
 
+/// What is read by its name, for the inputs that want it.
+const NAMED: [(Input, Source); 5] = [
+    (Input::Processes, CONFIG_MAP),
+    (Input::ServiceAccounts, ACCOUNT),
+    (Input::Claims, CLAIM),
+    (Input::Rbac, CLUSTER_ROLE),
+    (Input::Namespaces, NAMESPACE),
+];
+/// What is listed by Flink's own label, for the inputs that want it.
+const LABELLED: [(Input, Source); 4] =
+    [(Input::HaMaps, CONFIG_MAP), (Input::Processes, CONFIG_MAP), (Input::Pods, POD), (Input::Processes, POD)];
+
 /// Reads a cluster into `snapshot`; objects that came from files stay. True where all was read in time.
 ///
 /// # Errors
@@ -145,11 +157,10 @@ impl Reader<'_> {
             .filter(|(input, _)| self.wants(*input))
             .map(|(_, source)| (source, ListParams::default()))
             .collect();
-        if self.wants(Input::HaMaps) || self.wants(Input::Processes) {
-            wanted.push((CONFIG_MAP, ListParams::default().labels(OF_FLINK)));
-        }
-        if self.wants(Input::Pods) || self.wants(Input::Processes) {
-            wanted.push((POD, ListParams::default().labels(OF_FLINK)));
+        for source in [CONFIG_MAP, POD] {
+            if LABELLED.iter().any(|(input, labelled)| labelled.kind == source.kind && self.wants(*input)) {
+                wanted.push((source, ListParams::default().labels(OF_FLINK)));
+            }
         }
         let answers = join_all(wanted.iter().map(|(source, params)| self.list(*source, params.clone()))).await;
         let (scope, mut read, mut refused) = (self.scope_name(), 0, None);
@@ -248,14 +259,7 @@ impl Reader<'_> {
     }
 
     fn wanted_by_name(&self, kind: &str) -> bool {
-        let input = match kind {
-            "ConfigMap" => Input::Processes,
-            "ServiceAccount" => Input::ServiceAccounts,
-            "PersistentVolumeClaim" => Input::Claims,
-            "ClusterRole" => Input::Rbac,
-            _ => Input::Namespaces,
-        };
-        self.wants(input)
+        NAMED.iter().any(|(input, source)| source.kind == kind && self.wants(*input))
     }
 
     /// Asks the API server what the service accounts of Flink's pods may do.
@@ -386,13 +390,7 @@ impl Reader<'_> {
 }
 
 fn by_name(kind: &str) -> Source {
-    match kind {
-        "ServiceAccount" => ACCOUNT,
-        "PersistentVolumeClaim" => CLAIM,
-        "ClusterRole" => CLUSTER_ROLE,
-        "Namespace" => NAMESPACE,
-        _ => CONFIG_MAP,
-    }
+    NAMED.iter().find(|(_, source)| source.kind == kind).map_or(CONFIG_MAP, |(_, source)| *source)
 }
 
 /// An object as JSON, without what no rule reads.
@@ -447,4 +445,39 @@ fn needed(member: &Member, ha: bool) -> Vec<Right> {
         rights.extend(on(&["get", "list", "watch"], "", "configmaps", namespace));
     }
     rights
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::doctor::rule::Right;
+
+    /// What a user has to be allowed, as `rules --rbac` prints it, is what is read here: no more and no less.
+    #[test]
+    fn the_rights_are_those_that_are_used() {
+        let of = |verb, source: Source| Right {
+            cluster: !source.namespaced,
+            group: source.group,
+            resource: source.plural,
+            verb,
+        };
+        let core = |verb, resource| Right { cluster: false, group: "", resource, verb };
+        let mut used: BTreeSet<(Input, Right)> = BTreeSet::new();
+        used.extend(LISTED.into_iter().chain(LABELLED).map(|(input, source)| (input, of("list", source))));
+        used.extend(NAMED.map(|(input, source)| (input, of("get", source))));
+        used.insert((Input::Events, of("list", evidence::EVENT)));
+        used.insert((Input::Logs, core("get", "pods/log")));
+        // `flink_rest` goes through the one or the other.
+        for (verb, resource) in [("create", "pods/portforward"), ("get", "pods/portforward"), ("get", "pods/proxy")] {
+            used.insert((Input::Rest, core(verb, resource)));
+        }
+        let review = Right { group: "authorization.k8s.io", ..core("create", "localsubjectaccessreviews") };
+        used.insert((Input::Access, review));
+        let granted: BTreeSet<(Input, Right)> = (Input::ALL.into_iter())
+            .flat_map(|input| input.rights().iter().map(move |right| (input, *right)))
+            .collect();
+        assert_eq!(granted, used);
+    }
 }

@@ -96,7 +96,7 @@ pub struct DoctorArgs {
 pub async fn run(args: &DoctorArgs, connection: &ConnectionArgs, ui: &Ui) -> Result<()> {
     let control = Control::new(&args.control, jiff::Zoned::now().date())?;
     let specs = args.output.specs()?;
-    let files = source::gather(&args.files)?;
+    let files = source::gather_with(&args.files, &mut |text| ui.note(text))?;
     let namespace = connection.namespace.clone().unwrap_or_default();
     if args.fix && !args.files.is_empty() && !args.overlay {
         return mend_files(args, &control, files, &namespace, ui);

@@ -107,6 +107,11 @@ pub fn index(rules: &[&'static Rule]) -> String {
     text
 }
 
+/// What stands above the ClusterRole.
+const OPTIONAL: &str = "\
+# Optional: without it, what it lets be read is not checked. Bind it with a ClusterRoleBinding.
+";
+
 /// The rights for what these rules read: a Role for each namespace, and a ClusterRole for what is in none.
 fn rbac(rules: &[&'static Rule]) -> Result<String> {
     let rights: BTreeSet<Right> =
@@ -135,7 +140,11 @@ fn rbac(rules: &[&'static Rule]) -> Result<String> {
     let mut text = String::new();
     for (kind, cluster) in [("Role", false), ("ClusterRole", true)] {
         if rights.iter().any(|right| right.cluster == cluster) {
-            let separator = if text.is_empty() { "" } else { "---\n" };
+            let separator = match cluster {
+                true if !text.is_empty() => format!("---\n{OPTIONAL}"),
+                true => OPTIONAL.to_owned(),
+                false => String::new(),
+            };
             let _ = write!(text, "{separator}{}", yaml::to_string(&role(kind, cluster))?);
         }
     }

@@ -1,6 +1,8 @@
 //! Runs the rules and gathers what they say.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::cell::RefCell;
+use std::panic::{self, AssertUnwindSafe, PanicHookInfo, catch_unwind};
+use std::sync::Once;
 
 use super::finding::Finding;
 use super::model::Model;
@@ -34,22 +36,18 @@ pub struct Outcome {
 pub fn run(snapshot: &Snapshot, model: &Model, rules: &[&'static Rule]) -> Outcome {
     let mut outcome = Outcome::default();
     for rule in rules.iter().filter(|rule| snapshot.live.is_some() || !rule.live) {
-        let looked = catch_unwind(AssertUnwindSafe(|| {
+        let looked = quietly(|| {
             let mut check = Check::new(rule, snapshot, model);
             (rule.check)(&mut check);
             check
-        }));
+        });
         match looked {
             Ok(check) => {
                 outcome.findings.extend(check.findings);
                 outcome.skipped.extend(check.skipped.into_iter().map(|reason| Skipped { code: rule.code, reason }));
                 outcome.undeclared.extend(check.undeclared.into_inner().into_iter().map(|kind| (rule.code, kind)));
             }
-            Err(panic) => {
-                let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-                let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-                outcome.failed.push((rule.code, text.unwrap_or_else(|| "it panicked".to_owned())));
-            }
+            Err(said) => outcome.failed.push((rule.code, said)),
         }
     }
     for finding in &mut outcome.findings {
@@ -57,6 +55,38 @@ pub fn run(snapshot: &Snapshot, model: &Model, rules: &[&'static Rule]) -> Outco
     }
     sort(snapshot, &mut outcome.findings, |finding| finding);
     outcome
+}
+
+thread_local! {
+    /// What the panic of this thread said; none while one is to be printed as usual.
+    static CAUGHT: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Runs something that may panic. What the panic says, and where it was, is the answer, and not printed.
+fn quietly<T>(look: impl FnOnce() -> T) -> Result<T, String> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let usual = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            let caught = CAUGHT.with_borrow_mut(|caught| caught.as_mut().map(|text| *text = described(info)).is_some());
+            if !caught {
+                usual(info);
+            }
+        }));
+    });
+    CAUGHT.set(Some(String::new()));
+    let done = catch_unwind(AssertUnwindSafe(look));
+    let said = CAUGHT.take().unwrap_or_default();
+    done.map_err(|_| said)
+}
+
+/// `index out of bounds (src/doctor/x.rs:12)`, on one line.
+fn described(info: &PanicHookInfo<'_>) -> String {
+    let text = info.payload_as_str().unwrap_or("it panicked").split_whitespace().collect::<Vec<_>>().join(" ");
+    match info.location() {
+        Some(at) => format!("{text} ({}:{})", at.file(), at.line()),
+        None => text,
+    }
 }
 
 /// Puts findings in the order in which they are shown, each once: by cluster, the worst first. They may be parts of something
@@ -86,4 +116,17 @@ fn leave_to_the_operator(snapshot: &Snapshot, model: &Model, finding: &mut Findi
     finding.help = format!("in FlinkDeployment/{name}, from which the operator made this: {help}");
     finding.fix = None;
     finding.command = None;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quietly;
+
+    #[test]
+    #[expect(clippy::panic, reason = "it is what is caught")]
+    fn a_panic_is_told_and_not_printed() {
+        let said = quietly(|| -> () { panic!("of {}\n  bounds", 3) }).unwrap_err();
+        assert!(said.starts_with("of 3 bounds (") && said.contains("engine.rs:"), "{said}");
+        assert_eq!(quietly(|| 1), Ok(1));
+    }
 }

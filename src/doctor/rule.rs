@@ -143,6 +143,29 @@ pub enum Input {
 }
 
 impl Input {
+    /// All of them.
+    pub const ALL: [Input; 19] = [
+        Input::Processes,
+        Input::Rbac,
+        Input::Access,
+        Input::ServiceAccounts,
+        Input::Namespaces,
+        Input::Services,
+        Input::Ingresses,
+        Input::NetworkPolicies,
+        Input::Claims,
+        Input::StorageClasses,
+        Input::Secrets,
+        Input::Quotas,
+        Input::DisruptionBudgets,
+        Input::Autoscalers,
+        Input::Pods,
+        Input::Events,
+        Input::HaMaps,
+        Input::Rest,
+        Input::Logs,
+    ];
+
     /// The kinds of objects that it stands for.
     pub fn kinds(self) -> &'static [&'static str] {
         match self {
@@ -237,15 +260,24 @@ impl Input {
             Input::Ingresses => const { &[right("list", "networking.k8s.io", "ingresses")] },
             Input::NetworkPolicies => const { &[right("list", "networking.k8s.io", "networkpolicies")] },
             Input::Claims => const { &[right("get", "", "persistentvolumeclaims")] },
-            Input::StorageClasses => const { &[of_cluster("get", "storage.k8s.io", "storageclasses")] },
-            Input::Secrets => const { &[right("get", "", "secrets")] },
+            // No rule reads them in a running cluster.
+            Input::StorageClasses | Input::Secrets => &[],
             Input::Quotas => const { &[right("list", "", "resourcequotas"), right("list", "", "limitranges")] },
             Input::DisruptionBudgets => const { &[right("list", "policy", "poddisruptionbudgets")] },
             Input::Autoscalers => const { &[right("list", "autoscaling", "horizontalpodautoscalers")] },
             Input::Pods => const { &[right("list", "", "pods")] },
             Input::Events => const { &[right("list", "", "events")] },
             Input::HaMaps => const { &[right("list", "", "configmaps")] },
-            Input::Rest => const { &[right("get", "", "pods"), right("create", "", "pods/portforward")] },
+            Input::Rest => {
+                // The verb is `create` or, for a WebSocket, `get`; where neither is allowed the proxy is asked.
+                const {
+                    &[
+                        right("create", "", "pods/portforward"),
+                        right("get", "", "pods/portforward"),
+                        right("get", "", "pods/proxy"),
+                    ]
+                }
+            }
             Input::Logs => const { &[right("get", "", "pods/log")] },
         }
     }

@@ -32,6 +32,14 @@ pub struct Loaded {
 /// # Errors
 /// Something cannot be read, or a folder has nothing in it that is read.
 pub fn gather(paths: &[PathBuf]) -> Result<Vec<SourceFile>> {
+    gather_with(paths, &mut |_| {})
+}
+
+/// The same; `note` is told what in a folder is not read although it looks like something that is.
+///
+/// # Errors
+/// Something cannot be read, or a folder has nothing in it that is read.
+pub fn gather_with(paths: &[PathBuf], note: &mut dyn FnMut(String)) -> Result<Vec<SourceFile>> {
     let mut files = Vec::new();
     for path in paths {
         if path.as_os_str() == "-" {
@@ -40,40 +48,81 @@ pub fn gather(paths: &[PathBuf]) -> Result<Vec<SourceFile>> {
             files.push(source("<stdin>", bytes)?);
         } else if path.is_dir() {
             let before = files.len();
-            gather_folder(path, &mut files)?;
+            gather_folder(path, &mut files, note)?;
             if files.len() == before {
                 return Err(Error::usage(format!("{} holds no manifest and no configuration file", path.display()))
                     .hint("read are .yaml, .yml and .json, flink-conf.yaml, config.yaml and log4j*.properties"));
             }
         } else {
-            let bytes = fs::read(path).map_err(|e| Error::usage(format!("cannot read {}: {e}", path.display())))?;
-            files.push(source(&path.to_string_lossy(), bytes)?);
+            files.push(read(path)?);
         }
     }
     Ok(files)
 }
 
-fn gather_folder(folder: &Path, files: &mut Vec<SourceFile>) -> Result<()> {
+fn read(path: &Path) -> Result<SourceFile> {
+    let bytes = fs::read(path).map_err(|e| Error::usage(format!("cannot read {}: {e}", path.display())))?;
+    source(&path.to_string_lossy(), bytes)
+}
+
+fn gather_folder(folder: &Path, files: &mut Vec<SourceFile>, note: &mut dyn FnMut(String)) -> Result<()> {
+    let above = folder.parent().filter(|above| above.join(CHART).is_file());
+    if let (Some(chart), true) = (above, folder.ends_with("templates")) {
+        let chart = if chart.as_os_str().is_empty() { Path::new(".") } else { chart };
+        note(format!(
+            "not read: {}: a Helm chart's templates; render them: helm template {} | kubectl flink doctor -f -",
+            folder.display(),
+            chart.display()
+        ));
+        return Ok(());
+    }
     let unreadable = |e: std::io::Error| Error::usage(format!("cannot read {}: {e}", folder.display()));
     let mut entries: Vec<PathBuf> = Vec::new();
     for entry in fs::read_dir(folder).map_err(unreadable)? {
         entries.push(entry.map_err(unreadable)?.path());
     }
     entries.sort();
+    let is_chart = entries.iter().any(|path| path.ends_with(CHART));
     for path in entries {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         // What begins with a dot is a tool's, not a manifest: `.git`, `.github`, this program's own settings.
-        if name.starts_with('.') {
+        if name.starts_with('.') || is_of_a_tool(&name, is_chart) {
             continue;
         }
         if path.is_dir() {
-            gather_folder(&path, files)?;
-        } else if is_manifest(&name) || is_bare(&name) {
-            let bytes = fs::read(&path).map_err(|e| Error::usage(format!("cannot read {}: {e}", path.display())))?;
-            files.push(source(&path.to_string_lossy(), bytes)?);
+            gather_folder(&path, files, note)?;
+        } else if is_bare(&name) {
+            files.push(read(&path)?);
+        } else if is_manifest(&name) {
+            let file = read(&path)?;
+            match has_no_object(&file.text) {
+                true => note(format!("not read: {}: no Kubernetes object", path.display())),
+                false => files.push(file),
+            }
         }
     }
     Ok(())
+}
+
+/// The file that makes a folder a Helm chart.
+const CHART: &str = "Chart.yaml";
+
+/// What is no manifest by its name: of Kustomize, Compose, or beside a chart's file of Helm.
+fn is_of_a_tool(name: &str, is_chart: bool) -> bool {
+    let yaml = name.ends_with(".yaml") || name.ends_with(".yml");
+    matches!(name, CHART | "kustomization.yaml" | "kustomization.yml" | "Kustomization")
+        || (yaml && (name.starts_with("docker-compose") || (is_chart && name.starts_with("values"))))
+}
+
+/// It can be read, has something, and nothing of it begins to be an object.
+fn has_no_object(text: &str) -> bool {
+    if text.contains("apiVersion") && text.contains("kind") {
+        return false;
+    }
+    let documents: Vec<_> = tree::split(text).iter().map(|one| tree::parse(one.text, one.offset)).collect();
+    let is_none = |node: &Node| node.is_null() || (node.get("kind").is_none() && node.get("apiVersion").is_none());
+    documents.iter().all(|one| one.as_ref().is_ok_and(|node| node.as_ref().is_none_or(is_none)))
+        && documents.iter().flatten().flatten().any(|node| !node.is_null())
 }
 
 fn source(name: &str, bytes: Vec<u8>) -> Result<SourceFile> {
@@ -122,8 +171,11 @@ pub fn load(snapshot: &mut Snapshot, files: Vec<SourceFile>, namespace: &str) ->
                     read.documents += 1;
                     add_document(snapshot, &mut read, node, number, namespace);
                 }
-                Err(error) => {
+                Err(mut error) => {
                     read.documents += 1;
+                    if is_template(&snapshot.file(number).text, error.at) {
+                        "unrendered template: render it first (helm template, hugo)".clone_into(&mut error.message);
+                    }
                     read.unreadable.push(Unreadable { file: number, error });
                 }
             }
@@ -131,6 +183,13 @@ pub fn load(snapshot: &mut Snapshot, files: Vec<SourceFile>, namespace: &str) ->
     }
     snapshot.unreadable.extend(read.unreadable.iter().cloned());
     read
+}
+
+/// The document that has this byte is a template.
+fn is_template(text: &str, at: usize) -> bool {
+    let documents = tree::split(text);
+    let document = documents.iter().rfind(|document| document.offset <= at);
+    document.is_some_and(|document| document.text.contains("{{") && document.text.contains("}}"))
 }
 
 fn is_object(node: &Node) -> bool {

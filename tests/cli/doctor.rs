@@ -47,6 +47,58 @@ fn settings_are_found_above() {
 }
 
 #[test]
+fn folders_have_more_than_manifests() {
+    let home = Home::new();
+    for name in ["kustomization.yaml", "docker-compose.prod.yml", "chart/Chart.yaml", "chart/values-prod.yaml"] {
+        home.file(&format!("deploy/{name}"), "a: b: c");
+    }
+    home.file("deploy/chart/templates/a.yaml", "{{ if .Values.x }}\n").file("deploy/values.yaml", "a: b\n");
+    home.file("deploy/object.yaml", "kind: A\napiVersion: v1\nmetadata: {name: a}\n");
+    insta::assert_snapshot!(home.run(&["doctor", "-f", "deploy"]), @r"
+    Nothing wrong found in 1 document of 1 file, no Flink cluster
+    ---- stderr
+    not read: deploy/chart/templates: a Helm chart's templates; render them: helm template deploy/chart | kubectl flink doctor -f -
+    not read: deploy/values.yaml: no Kubernetes object
+    ");
+    home.file("deploy/object.yaml", "kind: A\n").file("deploy/template.yaml", "a: {{ .Values.a }}\nb: {{ c\n}}: d\n");
+    for (path, code) in [("deploy", 3), ("deploy/values.yaml", 3), ("deploy/chart", 2), ("deploy/template.yaml", 3)] {
+        let output = home.command(&["doctor", "-f", path]).output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{path}: {}", String::from_utf8_lossy(&output.stdout));
+    }
+    let said = home.run(&["doctor", "-f", "deploy/template.yaml"]);
+    assert!(said.contains("unrendered template: render it first"), "{said}");
+}
+
+#[test]
+fn secrets_are_never_shown() {
+    const SECRET: &str = "hunter2-of-the-test";
+    let home = Home::new();
+    let text = include_str!("../doctor/FLK231/fail.yaml").replace("hunter2", SECRET);
+    home.file("fail.yaml", &text);
+    // A finding at a Secret's value, at a variable's, and at a line whose secret a fix leaves as it is.
+    home.file(
+        "more.yaml",
+        &format!(
+            "apiVersion: v1\nkind: Secret\nmetadata: {{name: a}}\nstringData: {{x: {SECRET}, x: {SECRET}}}\n---\n\
+             apiVersion: v1\nkind: A\nmetadata: {{name: b}}\nenv:\n- {{name: A_PASSWORD, value: {SECRET}, value: {SECRET}}}\n\
+             password: {SECRET}\npassword: {SECRET}x\n---\nkind: Secret\nx: {SECRET}\n a: {SECRET}: {SECRET}\n"
+        ),
+    );
+    let all = ["human", "json", "yaml", "sarif", "junit", "github"].map(|format| vec!["-o", format]);
+    let fixes = [vec!["--fix", "--unsafe-fixes", "--diff"], vec!["--fix", "--write"]];
+    for file in ["fail.yaml", "more.yaml"] {
+        for flags in all.iter().chain(&fixes) {
+            let output = home.command(&["doctor", "-f", file]).args(flags).output().unwrap();
+            let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+            assert!(!said.contains("hunter2") && !said.is_empty(), "{file} {flags:?}: {said}");
+        }
+    }
+    home.file("fail.yaml", &text);
+    let said = home.run(&["doctor", "-f", "fail.yaml"]);
+    assert!(said.contains("s3.secret-key: *******************\n"), "{said}");
+}
+
+#[test]
 fn fixes_are_shown_and_written() {
     let home = Home::new();
     home.file("bad.yaml", WARNING);

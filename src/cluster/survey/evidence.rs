@@ -16,7 +16,7 @@ use crate::doctor::rule::Input;
 const JOBS: usize = 20;
 /// Of so many pods logs and events are read: what keeps them from running is most often the same.
 const PODS: usize = 10;
-const EVENT: super::Source = source("Event", "", "v1", "events");
+pub(super) const EVENT: super::Source = source("Event", "", "v1", "events");
 
 /// Reads it.
 pub(super) async fn read(reader: &mut Reader<'_>) {
