@@ -244,13 +244,13 @@ impl Reader<'_> {
             self.list_in(CONFIG_MAP, Some(namespace.clone()), ListParams::default().labels(OF_FLINK))
         }));
         let ask_names = join_all(names.iter().map(|(kind, namespace, name)| self.get(kind, namespace, name)));
-        let (found, all, maps, named) = futures::join!(ask_pods, ask_all_pods, ask_maps, ask_names);
+        let (found, all, maps, by_names) = futures::join!(ask_pods, ask_all_pods, ask_maps, ask_names);
         for (source, answer) in
             found.into_iter().chain(all).map(|answer| (POD, answer)).chain(maps.into_iter().map(|a| (CONFIG_MAP, a)))
         {
             self.take(source, answer);
         }
-        for ((kind, namespace, name), answer) in names.iter().zip(named) {
+        for ((kind, namespace, name), answer) in names.iter().zip(by_names) {
             match answer {
                 Ok(items) if items.is_empty() => self.snapshot.coverage.missing(kind, namespace, name),
                 answer => self.take(by_name(kind), answer),

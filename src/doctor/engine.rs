@@ -123,7 +123,6 @@ mod tests {
     use super::quietly;
 
     #[test]
-    #[expect(clippy::panic, reason = "it is what is caught")]
     fn a_panic_is_told_and_not_printed() {
         let said = quietly(|| -> () { panic!("of {}\n  bounds", 3) }).unwrap_err();
         assert!(said.starts_with("of 3 bounds (") && said.contains("engine.rs:"), "{said}");

@@ -1,5 +1,6 @@
 //! What a finding points at, and where that is for people.
 
+use std::fmt::Write as _;
 use std::ops::Range;
 
 use serde::Serialize;
@@ -127,9 +128,9 @@ fn path(pointer: &str) -> String {
     for step in pointer.split('/').skip(1) {
         let step = step.replace("~1", "/").replace("~0", "~");
         if step.bytes().all(|c| c.is_ascii_digit()) && !path.is_empty() {
-            path.push_str(&format!("[{step}]"));
+            let _ = write!(path, "[{step}]");
         } else if step.contains(['.', '/']) {
-            path.push_str(&format!("[\"{step}\"]"));
+            let _ = write!(path, "[\"{step}\"]");
         } else {
             path.extend((!path.is_empty()).then_some('.'));
             path.push_str(&step);

@@ -47,13 +47,13 @@ impl Private {
         let names: BTreeSet<&str> = (snapshot.objects().map(|id| snapshot.object(id)))
             .flat_map(|object| [object.name.as_str(), object.namespace.as_str(), object.kind.as_str()])
             .collect();
-        Private { places, values: distinct(values, &names) }
+        Private { places, values: distinct(&values, &names) }
     }
 
     /// Looks for them in texts that are shown as they are.
     pub fn of_texts<'a>(texts: impl Iterator<Item = &'a str>) -> Self {
         let values = texts.flat_map(|text| secrets::ranges(text).into_iter().map(|range| text[range].to_owned()));
-        Private { places: HashMap::new(), values: distinct(values.collect(), &BTreeSet::new()) }
+        Private { places: HashMap::new(), values: distinct(&values.collect(), &BTreeSet::new()) }
     }
 
     /// A sentence or a command without them.
@@ -88,9 +88,10 @@ impl Private {
                 moved.end = shown.len();
             }
             let secret = places.iter().any(|range| range.contains(&(line.start + at)));
-            match secret && !c.is_whitespace() {
-                true => shown.push_str(&secrets::stars(c.encode_utf8(&mut [0; 4]))),
-                false => shown.push(c),
+            if secret && !c.is_whitespace() {
+                shown.push_str(&secrets::stars(c.encode_utf8(&mut [0; 4])));
+            } else {
+                shown.push(c);
             }
         }
         if marked.start >= line.len() {
@@ -110,7 +111,7 @@ impl Private {
     }
 }
 
-fn distinct(values: BTreeSet<String>, names: &BTreeSet<&str>) -> Vec<String> {
+fn distinct(values: &BTreeSet<String>, names: &BTreeSet<&str>) -> Vec<String> {
     let lines = values.iter().flat_map(|value| value.lines()).map(|line| line.trim().trim_matches(['"', '\'']));
     let lines: BTreeSet<&str> = lines.filter(|line| line.len() >= SHORT && !names.contains(line)).collect();
     let mut values: Vec<String> = lines.into_iter().map(str::to_owned).collect();

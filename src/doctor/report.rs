@@ -259,10 +259,8 @@ impl Report {
     /// Writes down what came of a run.
     pub fn new(snapshot: &Snapshot, model: &Model, controlled: Controlled, target: Target) -> Self {
         let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-        let private = match controlled.findings.is_empty() && controlled.skipped.is_empty() {
-            true => Private::default(),
-            false => Private::new(snapshot, model),
-        };
+        let silent = controlled.findings.is_empty() && controlled.skipped.is_empty();
+        let private = if silent { Private::default() } else { Private::new(snapshot, model) };
         let findings = controlled.findings.into_iter().map(|judged| finding(snapshot, &private, judged, &mut seen));
         let findings: Vec<Finding> = findings.collect();
         let skipped: BTreeSet<Skipped> = controlled

@@ -95,9 +95,10 @@ fn gather_folder(folder: &Path, files: &mut Vec<SourceFile>, note: &mut dyn FnMu
             files.push(read(&path)?);
         } else if is_manifest(&name) {
             let file = read(&path)?;
-            match has_no_object(&file.text) {
-                true => note(format!("not read: {}: no Kubernetes object", path.display())),
-                false => files.push(file),
+            if has_no_object(&file.text) {
+                note(format!("not read: {}: no Kubernetes object", path.display()));
+            } else {
+                files.push(file);
             }
         }
     }
@@ -109,7 +110,7 @@ const CHART: &str = "Chart.yaml";
 
 /// What is no manifest by its name: of Kustomize, Compose, or beside a chart's file of Helm.
 fn is_of_a_tool(name: &str, is_chart: bool) -> bool {
-    let yaml = name.ends_with(".yaml") || name.ends_with(".yml");
+    let yaml = is_manifest(name) && !name.to_ascii_lowercase().ends_with("json");
     matches!(name, CHART | "kustomization.yaml" | "kustomization.yml" | "Kustomization")
         || (yaml && (name.starts_with("docker-compose") || (is_chart && name.starts_with("values"))))
 }
@@ -128,7 +129,7 @@ fn has_no_object(text: &str) -> bool {
 fn source(name: &str, bytes: Vec<u8>) -> Result<SourceFile> {
     let text = String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        let line = error.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = String::from_utf8_lossy(&error.as_bytes()[..at]).matches('\n').count() + 1;
         Error::usage(format!("{name}:{line}: not UTF-8 text"))
     })?;
     Ok(SourceFile::new(name, text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text)))
@@ -152,8 +153,8 @@ pub fn load(snapshot: &mut Snapshot, files: Vec<SourceFile>, namespace: &str) ->
     let parsed = parse_all(&files);
     for (file, documents) in files.into_iter().zip(parsed) {
         let name = file.name.clone();
-        let base = name.rsplit(['/', '\\']).next().unwrap_or_default();
-        let bare = is_bare(base) && !documents.iter().any(|document| matches!(document, Ok(Some(n)) if is_object(n)));
+        let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
+        let bare = is_bare(last) && !documents.iter().any(|document| matches!(document, Ok(Some(n)) if is_object(n)));
         let length = file.text.len();
         let text = if bare { file.text.clone() } else { String::new() };
         let number = snapshot.add_file(file);

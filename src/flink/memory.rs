@@ -41,6 +41,7 @@ impl MemorySize {
     }
 
     /// To whole mebibytes, upwards, for people to read.
+    #[must_use]
     pub fn rounded(self) -> MemorySize {
         MemorySize::mebibytes(self.bytes.div_ceil(MIB))
     }

@@ -75,9 +75,8 @@ pub fn ranges(text: &str) -> Vec<Range<usize>> {
         lines(document, &mut found);
         match tree::parse(document.text, document.offset) {
             Ok(Some(node)) => scalars(&node, &mut |scalar| found.push(scalar.span.range())),
-            Ok(None) => {}
             Err(_) if lower.contains("kind: secret") || lower.contains("\"secret\"") => broken(document, &mut found),
-            Err(_) => {}
+            Ok(None) | Err(_) => {}
         }
     }
     found.retain_mut(|range| {

@@ -444,9 +444,9 @@ fn number(text: &str) -> Option<Number> {
         _ if digits.bytes().all(|c| c.is_ascii_digit()) && !digits.is_empty() => radix(10, 0),
         _ => None,
     };
-    let sign = if negative { -1 } else { 1 };
+    let sign: i8 = if negative { -1 } else { 1 };
     if let Some(integer) = integer {
-        return i64::try_from(integer * sign)
+        return i64::try_from(integer * i128::from(sign))
             .map(Number::from)
             .or_else(|_| u64::try_from(integer).map(Number::from))
             .ok();
@@ -455,7 +455,7 @@ fn number(text: &str) -> Option<Number> {
     let is_float = digits.starts_with(|c: char| c.is_ascii_digit() || c == '.')
         && digits.bytes().any(|c| c.is_ascii_digit())
         && digits.bytes().all(|c| c.is_ascii_digit() || matches!(c, b'.' | b'e' | b'E' | b'+' | b'-'));
-    let float = digits.parse::<f64>().ok().filter(|_| is_float)? * f64::from(sign as i8);
+    let float = digits.parse::<f64>().ok().filter(|_| is_float)? * f64::from(sign);
     // `1e3` is the number 1000 to kubectl; a field that wants an integer refuses `1000.0`.
     #[expect(clippy::cast_possible_truncation, reason = "only whole numbers that a double holds exactly")]
     if float.fract() == 0.0 && float.abs() < 9.0e15 {
@@ -466,6 +466,8 @@ fn number(text: &str) -> Option<Number> {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
     use serde_json::json;
 
@@ -512,7 +514,7 @@ mod tests {
         assert_eq!(node.at("/own/a").unwrap().text(), Some("3"));
         let mut bomb = "a: &a [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
         for (name, before) in ('b'..='k').zip('a'..) {
-            bomb += &format!("{name}: &{name} [{}]\n", vec![format!("*{before}"); 10].join(", "));
+            let _ = writeln!(bomb, "{name}: &{name} [{}]", vec![format!("*{before}"); 10].join(", "));
         }
         assert!(parse(&bomb, 0).unwrap_err().message.contains("too much"));
     }

@@ -25,9 +25,9 @@ fn between(old: &str, new: &str, before: &str, after: &str) -> String {
     }
     let (old_secrets, new_secrets) = (secrets::ranges(before), secrets::ranges(after));
     let known: BTreeSet<&str> = old_secrets.iter().map(|range| &before[range.clone()]).collect();
-    let mark = |secret: &str| match known.contains(secret) {
-        true => HIDDEN.to_owned(),
-        false => format!("{HIDDEN} (changed)"),
+    let mark = |secret: &str| {
+        let note = if known.contains(secret) { "" } else { " (changed)" };
+        format!("{HIDDEN}{note}")
     };
     let before_shown = secrets::replaced(before, &old_secrets, |_| HIDDEN.to_owned());
     let after_shown = secrets::replaced(after, &new_secrets, mark);

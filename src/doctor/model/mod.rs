@@ -338,8 +338,8 @@ impl Model {
             self.clusters.push(cluster);
         }
         // TaskManagers whose JobManager is not here are judged on their own.
-        for number in 0..self.members.len() {
-            if !taken[number] && matches!(self.members[number].workload.process.role, Role::TaskManager) {
+        for (number, taken) in taken.into_iter().enumerate() {
+            if !taken && matches!(self.members[number].workload.process.role, Role::TaskManager) {
                 let cluster = self.cluster(number, None, None, vec![number]);
                 self.clusters.push(cluster);
             }
