@@ -38,6 +38,9 @@ const SELECTORS: usize = 20;
 /// What Flink itself creates, in every version, has this label: HA ConfigMaps, and all of a native cluster.
 const OF_FLINK: &str = "type=flink-native-kubernetes";
 
+/// The group of the operator's kinds.
+const OF_OPERATOR: &str = "flink.apache.org";
+
 /// How a kind is read.
 #[derive(Debug, Clone, Copy)]
 struct Source {
@@ -47,6 +50,11 @@ struct Source {
     plural: &'static str,
     namespaced: bool,
 }
+
+/// The kinds of which clusters are made.
+pub const WORKLOADS: [&str; 4] = ["Deployment", "StatefulSet", "Job", "FlinkDeployment"];
+/// The kinds that are of no namespace.
+pub const OF_NO_NAMESPACE: [&str; 3] = ["ClusterRoleBinding", "ClusterRole", "Namespace"];
 
 const fn source(kind: &'static str, group: &'static str, version: &'static str, plural: &'static str) -> Source {
     Source { kind, group, version, plural, namespaced: true }
@@ -66,7 +74,7 @@ const LISTED: [(Input, Source); 14] = [
     (Input::Processes, DEPLOYMENT),
     (Input::Processes, source("StatefulSet", "apps", "v1", "statefulsets")),
     (Input::Processes, source("Job", "batch", "v1", "jobs")),
-    (Input::Processes, source("FlinkDeployment", "flink.apache.org", "v1beta1", "flinkdeployments")),
+    (Input::Processes, source("FlinkDeployment", OF_OPERATOR, "v1beta1", "flinkdeployments")),
     (Input::Rbac, source("Role", "rbac.authorization.k8s.io", "v1", "roles")),
     (Input::Rbac, source("RoleBinding", "rbac.authorization.k8s.io", "v1", "rolebindings")),
     (
@@ -166,7 +174,7 @@ impl Reader<'_> {
         let (scope, mut read, mut refused) = (self.scope_name(), 0, None);
         for ((source, params), answer) in wanted.into_iter().zip(answers) {
             let whole = params.label_selector.is_none();
-            match answer {
+            match self.or_not_served(source, answer).await {
                 Ok(items) => {
                     read += 1;
                     if whole {
@@ -188,6 +196,22 @@ impl Reader<'_> {
                 .hint("see what a live run needs: kubectl flink rules --rbac | kubectl apply -f -")),
             _ => Ok(()),
         }
+    }
+
+    /// Who may not read a kind is not told that there is no such kind, but may ask for that.
+    async fn or_not_served(&self, source: Source, answer: Answer) -> Answer {
+        if let Err(NotRead::Refused(_)) = &answer
+            && source.group == OF_OPERATOR
+        {
+            let group = format!("{}/{}", source.group, source.version);
+            let asked = self.connection.client.list_api_group_resources(&group);
+            if let Ok(Err(error)) = tokio::time::timeout_at(self.deadline, asked).await
+                && matches!(not_read(error), NotRead::NotServed)
+            {
+                return Err(NotRead::NotServed);
+            }
+        }
+        answer
     }
 
     /// What the workloads name: their pods, and the ConfigMaps, accounts and claims of those.
@@ -219,17 +243,7 @@ impl Reader<'_> {
             let selector = pairs.collect::<Vec<_>>().join(",");
             selectors.extend((!selector.is_empty()).then_some((namespace, selector)));
         }
-        for id in self.snapshot.of_kind("RoleBinding").iter().chain(self.snapshot.of_kind("ClusterRoleBinding")) {
-            let node = &self.snapshot.object(*id).node;
-            let binding = &self.snapshot.object(*id).namespace;
-            let is_subject = model.members.iter().any(|member| {
-                rights::names(node, binding, member.workload.namespace(), member.service_account()).is_some()
-            });
-            if is_subject && node.string_at("/roleRef/kind") == Some("ClusterRole") {
-                let role = node.string_at("/roleRef/name").unwrap_or_default();
-                names.insert((CLUSTER_ROLE.kind, String::new(), role.to_owned()));
-            }
-        }
+        names.extend(self.of_bindings(&model));
         names.retain(|(kind, namespace, name)| {
             self.wanted_by_name(kind) && !matches!(self.snapshot.find(kind, namespace, name), Known::Present(_))
         });
@@ -256,6 +270,42 @@ impl Reader<'_> {
                 answer => self.take(by_name(kind), answer),
             }
         }
+    }
+
+    /// What the bindings name: the ClusterRoles of those that name the account of a process, and where none does, the
+    /// accounts that others name instead of it.
+    fn of_bindings(&self, model: &Model) -> BTreeSet<(&'static str, String, String)> {
+        let of_kind = |kind| self.snapshot.of_kind(kind).iter().map(|id| self.snapshot.object(*id));
+        let bindings: Vec<&Object> = of_kind("RoleBinding").chain(of_kind("ClusterRoleBinding")).collect();
+        let accounts: BTreeSet<(&str, &str)> =
+            model.members.iter().map(|member| (member.workload.namespace(), member.service_account())).collect();
+        let mut names = BTreeSet::new();
+        for (namespace, account) in accounts {
+            let (own, others): (Vec<&Object>, Vec<&Object>) = bindings
+                .iter()
+                .partition(|binding| rights::names(&binding.node, &binding.namespace, namespace, account).is_some());
+            for binding in &own {
+                if binding.node.string_at("/roleRef/kind") == Some("ClusterRole") {
+                    let role = binding.node.string_at("/roleRef/name").unwrap_or_default();
+                    names.insert((CLUSTER_ROLE.kind, String::new(), role.to_owned()));
+                }
+            }
+            for binding in others.into_iter().filter(|_| own.is_empty()) {
+                for subject in binding.node.get("subjects").map(Node::items).unwrap_or_default() {
+                    let (name, of) = (subject.string_at("/name").unwrap_or_default(), subject.string_at("/namespace"));
+                    let of = of.unwrap_or(&binding.namespace);
+                    let near = name == account || (binding.namespace == namespace && of == namespace);
+                    if near
+                        && !name.is_empty()
+                        && !of.is_empty()
+                        && subject.string_at("/kind") == Some("ServiceAccount")
+                    {
+                        names.insert((ACCOUNT.kind, of.to_owned(), name.to_owned()));
+                    }
+                }
+            }
+        }
+        names
     }
 
     fn wanted_by_name(&self, kind: &str) -> bool {
@@ -319,7 +369,8 @@ impl Reader<'_> {
 
     fn too_late(&mut self, kind: &str) {
         self.in_time = false;
-        self.snapshot.coverage.refused(kind, "the API server did not answer in time: wait longer with --timeout");
+        let why = format!("{kind} objects were not read in time: wait longer with --timeout");
+        self.snapshot.coverage.refused(kind, why);
     }
 
     fn take(&mut self, source: Source, answer: Answer) {

@@ -12,11 +12,12 @@ use crate::cluster::discover::Scope;
 use crate::cluster::{Connection, ConnectionArgs, survey};
 use crate::doctor::control::{Control, ControlArgs};
 
+use crate::doctor::engine::Skipped;
 use crate::doctor::fix::{Mended, Safety, mend};
 use crate::doctor::model::Model;
 use crate::doctor::private::Private;
 use crate::doctor::report::{Mode, Report, Target};
-use crate::doctor::rule::Input;
+use crate::doctor::rule::{Group, Input, Rule};
 use crate::doctor::snapshot::{Snapshot, SourceFile};
 use crate::doctor::{engine, source};
 use crate::error::{Error, Kind, Result};
@@ -105,12 +106,13 @@ pub async fn run(args: &DoctorArgs, connection: &ConnectionArgs, ui: &Ui) -> Res
     let look = Look { args, control: &control, connection: connection.as_ref(), namespace: &namespace };
     let seen = look.until_settled(files, ui).await?;
     if connection.is_some() && seen.report.summary.clusters == 0 {
-        ui.note(if args.all_namespaces {
-            "No Flink cluster found.".to_owned()
-        } else {
-            format!("No Flink cluster in namespace {}.", seen.report.target.namespaces.join(", "))
-        });
+        let what = match args.all_namespaces {
+            true => "No Flink cluster found".to_owned(),
+            false => format!("No Flink cluster in namespace {}", seen.report.target.namespaces.join(", ")),
+        };
+        ui.note(what + if seen.unseen.is_empty() { "." } else { ", as far as could be seen." });
     }
+
     if args.fix {
         for finding in seen.report.open() {
             if let Some(command) = &finding.command {
@@ -146,6 +148,8 @@ struct Seen {
     exit_code: u8,
     /// The names of the rules whose findings may settle by themselves.
     settling: BTreeSet<&'static str>,
+    /// Why clusters may be there that were not seen; empty where one was seen, or all could be.
+    unseen: Vec<String>,
 }
 
 impl Look<'_> {
@@ -191,11 +195,17 @@ impl Look<'_> {
             }
         }
         let model = Model::new(&snapshot);
-        let outcome = engine::run(&snapshot, &model, &self.control.rules());
-        if let Some(name) = &self.args.name
-            && !model.clusters.iter().any(|cluster| cluster.name == *name)
-        {
-            return Err(no_such_cluster(name, &model, &target));
+        let mut unseen: Vec<String> = Vec::new();
+        if model.clusters.is_empty() {
+            let refused = snapshot.coverage.refusals().filter(|(kind, _)| survey::WORKLOADS.contains(kind));
+            unseen.extend(refused.map(|(_, why)| why.to_owned()));
+        }
+        let mut outcome = engine::run(&snapshot, &model, &self.control.rules());
+        outcome.skipped.extend(not_read(&snapshot, &self.control.rules(), &outcome.skipped));
+        if let Some(name) = &self.args.name {
+            if !model.clusters.iter().any(|cluster| cluster.name == *name) {
+                return Err(no_such_cluster(name, &model, &target, &unseen));
+            }
         }
         let mut controlled = self.control.apply(&mut snapshot, outcome);
         if let Some(name) = &self.args.name {
@@ -203,27 +213,49 @@ impl Look<'_> {
             let of_it = |cluster: &Option<(String, String)>| cluster.as_ref().is_some_and(|(_, own)| own == name);
             controlled.findings.retain(|one| of_it(&one.finding.cluster));
         }
-        let exit_code = self.control.exit_code(&controlled, !in_time);
+        let exit_code = self.control.exit_code(&controlled, !in_time || !unseen.is_empty());
         let settling = (controlled.findings.iter())
             .filter(|one| one.suppressed.is_none() && one.finding.rule.transient)
             .map(|one| one.finding.rule.name)
             .collect();
         let report = Report::new(&snapshot, &model, controlled, target);
-        Ok(Seen { report, exit_code, settling })
+        Ok(Seen { report, exit_code, settling, unseen })
     }
 }
 
-fn no_such_cluster(name: &str, model: &Model, target: &Target) -> Error {
+/// What could not be read of a cluster, for the rules that read it, unless one of them has said so. What is of no namespace
+/// few may read: there the rules say where it matters.
+fn not_read(snapshot: &Snapshot, rules: &[&'static Rule], said: &[Skipped]) -> Vec<Skipped> {
+    let mut all = Vec::new();
+    for (kind, why) in snapshot.coverage.refusals() {
+        if survey::OF_NO_NAMESPACE.contains(&kind) || said.iter().any(|skip| skip.reason.contains(why)) {
+            continue;
+        }
+        let reads = |rule: &Rule| match kind {
+            "FlinkDeployment" => rule.group == Group::Operator,
+            // All rules read the kinds of processes: those of a kind of their own are meant.
+            "Pod" => rule.inputs.contains(&Input::Pods),
+            kind => rule.inputs.iter().any(|input| input.kinds().contains(&kind)),
+        };
+        let concerned = rules.iter().filter(|rule| rule.group != Group::Input && reads(rule));
+        all.extend(concerned.map(|rule| Skipped { code: rule.code, reason: why.to_owned() }));
+    }
+    all
+}
+
+fn no_such_cluster(name: &str, model: &Model, target: &Target, unseen: &[String]) -> Error {
     let place = match target.namespaces.first() {
         Some(namespace) => format!("namespace {namespace}"),
         None => "any namespace".to_owned(),
     };
     let known: Vec<&str> = model.clusters.iter().map(|cluster| cluster.name.as_str()).collect();
     let error = Error::could_not_run(format!("no Flink cluster {name:?} in {place}"));
-    if known.is_empty() {
-        error.hint("look in another one: -n NAMESPACE, -A")
-    } else {
-        error.hint(format!("there is: {}", known.join(", ")))
+    if let Some(why) = unseen.first() {
+        return error.hint(format!("it may be there and not be seen: {why}"));
+    }
+    match known.is_empty() {
+        true => error.hint("look in another one: -n NAMESPACE, -A"),
+        false => error.hint(format!("there is: {}", known.join(", "))),
     }
 }
 

@@ -77,10 +77,7 @@ fn documents_are_removed() {
     let text = format!("{HEAD}---\n{HEAD}metadata: {{name: b}}\n");
     assert_eq!(edited("a.yaml", &text, remove).unwrap(), format!("{HEAD}metadata: {{name: b}}\n"));
     assert_eq!(edited("a.yaml", HEAD, remove).unwrap(), "");
-    assert_eq!(
-        edited("a.yaml", "kind: List\napiVersion: v1\nitems:\n- kind: A\n  apiVersion: v1\n", remove),
-        None
-    );
+    assert_eq!(edited("a.yaml", "kind: List\napiVersion: v1\nitems:\n- kind: A\n  apiVersion: v1\n", remove), None);
 }
 
 #[test]

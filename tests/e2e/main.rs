@@ -20,6 +20,7 @@
 
 mod apply;
 mod doctor;
+mod doctor_live;
 mod down;
 mod failover;
 mod faults;

@@ -295,7 +295,7 @@ pub(super) fn wrong_subjects(cx: &Check<'_>, account: &Account<'_>) -> Vec<(Obje
                 let (name, namespace) = (text("name"), text("namespace"));
                 if name == account.name && !namespace.is_empty() {
                     // An account of this name in that namespace may be meant.
-                    let meant = cx.find("ServiceAccount", namespace, name).present().is_some()
+                    let meant = !names_nobody(cx, &cx.find("ServiceAccount", namespace, name))
                         || cx.members().iter().any(|(_, member)| {
                             member.workload.namespace() == namespace && member.service_account() == name
                         });
