@@ -17,9 +17,11 @@ use crate::manifests::yaml;
 use crate::output::Ui;
 
 /// What of the cluster is looked at beside the files: nothing that only tells how something runs.
-const INPUTS: [Input; 12] = [
+const INPUTS: [Input; 13] = [
     Input::Processes,
     Input::Rbac,
+    // What the files give counts for more than what the API server says before they are applied.
+    Input::Access,
     Input::ServiceAccounts,
     Input::Namespaces,
     Input::Services,

@@ -18,7 +18,7 @@ use self::settings::Settings;
 use super::engine::{self, Outcome, Skipped};
 use super::finding::Finding;
 use super::place::{self, Location, Place};
-use super::rule::{Rule, Severity};
+use super::rule::{Group, Rule, Severity};
 use super::rules;
 use super::snapshot::Snapshot;
 use crate::error::Result;
@@ -231,6 +231,12 @@ pub fn exit_code(worst: Option<Severity>, fail_on: FailOn, broken: bool, unknown
     }
 }
 
+/// A part of what the rule reads could not be read.
+fn refused(snapshot: &Snapshot, rule: &Rule) -> bool {
+    let reads = |kind: &str| rule.inputs.iter().any(|input| input.kinds().contains(&kind));
+    snapshot.coverage.refusals().any(|(kind, _)| reads(kind))
+}
+
 struct Judge<'a> {
     control: &'a Control,
     snapshot: &'a Snapshot,
@@ -296,9 +302,12 @@ impl Judge<'_> {
     fn unused_marks(&self, rules: &[&'static Rule], skipped: &[Skipped]) -> Vec<Finding> {
         let mut found = Vec::new();
         for (mark, used) in self.marks.iter().zip(&self.used) {
+            // What is found in the text of a file is not found in the object that was made of it.
+            let text = mark.place.object;
+            let in_text = |rule: &Rule| rule.group != Group::Input || self.snapshot.object(text).file.is_some();
             let looked = |rule: &Rule| {
                 let told = rule.code != rules::input::flk004_suppression_unused::RULE.code;
-                told && rules.iter().any(|one| one.code == rule.code) && !skipped.iter().any(|s| s.code == rule.code)
+                told && in_text(rule) && !refused(self.snapshot, rule) && rules.iter().any(|one| one.code == rule.code) && !skipped.iter().any(|s| s.code == rule.code)
             };
             let misplaced = matches!(mark.scope, Scope::Nothing);
             // An entry of the settings may name a group: one of its rules is enough.
