@@ -7,11 +7,12 @@ use std::time::Duration;
 use crate::cluster::discover::Scope;
 use crate::cluster::preflight::Planned;
 use crate::cluster::{Connection, survey};
+use crate::doctor::control::{Control, ControlArgs};
 use crate::doctor::engine;
 use crate::doctor::model::Model;
 use crate::doctor::rule::{Input, Rule, Severity};
 use crate::doctor::snapshot::{Snapshot, SourceFile};
-use crate::doctor::{place, rules, source};
+use crate::doctor::{place, source};
 use crate::error::{Error, Kind, Result};
 use crate::manifests::yaml;
 use crate::output::Ui;
@@ -33,6 +34,8 @@ const INPUTS: [Input; 13] = [
     Input::Autoscalers,
     Input::HaMaps,
 ];
+/// Rules about what accepts findings.
+const OF_MARKS: [&str; 3] = ["FLK004", "FLK005", "FLK006"];
 /// `up` does not wait longer for what may help it.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -46,11 +49,9 @@ pub(super) async fn examine(
     folder: Option<&Path>,
     ui: &Ui,
 ) -> Result<()> {
-    let selected: Vec<&'static Rule> = rules::ALL
-        .iter()
-        .copied()
-        .filter(|rule| !rule.transient && rule.inputs.iter().all(|input| INPUTS.contains(input)))
-        .collect();
+    let control = Control::new(&ControlArgs::default(), jiff::Zoned::now().date())?;
+    let mut selected: Vec<&'static Rule> = control.rules();
+    selected.retain(|rule| !rule.transient && rule.inputs.iter().all(|input| INPUTS.contains(input)));
     let mut snapshot = Snapshot::default();
     source::load(&mut snapshot, texts(planned, folder)?, &connection.namespace);
     let scope = Scope::Namespace(connection.namespace.clone());
@@ -61,9 +62,12 @@ pub(super) async fn examine(
     }
     let model = Model::new(&snapshot);
     let mut errors = Vec::new();
-    for finding in engine::run(&snapshot, &model, &selected).findings {
-        // What else is wrong in the namespace is no reason not to apply this.
-        if snapshot.object(finding.place.object).file.is_none() {
+    let outcome = engine::run(&snapshot, &model, &selected);
+    let found = control.apply(&mut snapshot, outcome).findings;
+    for finding in found.into_iter().filter(|one| one.suppressed.is_none()).map(|one| one.finding) {
+        // What else is wrong in the namespace is no reason not to apply this; nor is what accepts nothing, of which less is
+        // looked for here.
+        if snapshot.object(finding.place.object).file.is_none() || OF_MARKS.contains(&finding.rule.code) {
             continue;
         }
         let at = place::locate(&snapshot, &finding.place);

@@ -307,7 +307,10 @@ impl Judge<'_> {
             let in_text = |rule: &Rule| rule.group != Group::Input || self.snapshot.object(text).file.is_some();
             let looked = |rule: &Rule| {
                 let told = rule.code != rules::input::flk004_suppression_unused::RULE.code;
-                told && in_text(rule) && !refused(self.snapshot, rule) && rules.iter().any(|one| one.code == rule.code) && !skipped.iter().any(|s| s.code == rule.code)
+                told && in_text(rule)
+                    && !refused(self.snapshot, rule)
+                    && rules.iter().any(|one| one.code == rule.code)
+                    && !skipped.iter().any(|s| s.code == rule.code)
             };
             let misplaced = matches!(mark.scope, Scope::Nothing);
             // An entry of the settings may name a group: one of its rules is enough.
