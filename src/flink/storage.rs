@@ -145,6 +145,13 @@ pub fn config_map_behind(spec: &PodSpec, container: &Container, path: &str) -> O
     None
 }
 
+/// Whether an option's value is the key to a storage that Flink has a plugin for.
+pub fn is_credential(option: &str) -> bool {
+    let option = option.to_ascii_lowercase();
+    let s3 = option.contains("s3") && ["secret-key", "secret.key", "secretkey"].iter().any(|end| option.ends_with(end));
+    s3 || option.starts_with("fs.azure.account.key.") || option == "fs.oss.accesskeysecret"
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -20,9 +20,10 @@ const KNOWN: [Version; 9] = [
 
 /// Options that were renamed: the version that brought the new name, the new name, the old name, which it still reads.
 /// (`HighAvailabilityOptions`, `RestartStrategyOptions`, `CheckpointingOptions` of flink-core 1.16.3 to 2.0.0.)
-const RENAMED: [(Version, &str, &str); 4] = [
+const RENAMED: [(Version, &str, &str); 5] = [
     (Version::new(1, 17, 0), "high-availability.type", "high-availability"),
     (Version::new(1, 17, 0), "restart-strategy.type", "restart-strategy"),
+    (Version::new(1, 17, 0), "env.java.opts.all", "env.java.opts"),
     (Version::new(1, 20, 0), "execution.checkpointing.dir", "state.checkpoints.dir"),
     (Version::new(1, 20, 0), "execution.checkpointing.savepoint-dir", "state.savepoints.dir"),
 ];

@@ -20,6 +20,9 @@ use crate::error::{Error, Result};
 use crate::flink::config::{ConfigFile, Configuration, FILE, LEGACY_FILE};
 use crate::flink::ha_storage::{HaStorage, MOUNT_PATH};
 use crate::flink::memory::{self, JOBMANAGER_PROCESS_SIZE, MemorySize, TASKMANAGER_PROCESS_SIZE};
+use crate::flink::options as flink_options;
+use crate::flink::role::version_of_flink;
+use crate::flink::storage::is_credential;
 use crate::flink::version::{Version, modern_name};
 
 /// The files as they lie in `plugin/manifests/session-ha`.
@@ -36,8 +39,10 @@ const FILES: [(&str, &str); 6] = [
 const EMBEDDED_NAME: &str = "flink";
 /// The volume for everything that outlives a pod.
 const STORAGE_VOLUME: &str = "flink-storage";
-/// Says to `doctor` that the web UI is meant to be reached from outside.
-const EXPOSED_ANNOTATION: &str = "kubectl-flink/ignore.FLK308";
+/// Says to `doctor` that what its rule finds in an object was asked for.
+const ACCEPTS: &str = "kubectl-flink/ignore.";
+/// TaskManagers in the embedded files.
+const DEFAULT_TASKMANAGERS: u16 = 2;
 /// The slots of a TaskManager in the embedded configuration.
 const DEFAULT_SLOTS: u16 = 2;
 
@@ -103,7 +108,7 @@ impl Profile {
     /// The options do not go together, or Flink could not start with them.
     pub fn files(&self) -> Result<Vec<ManifestFile>> {
         let version = self.version()?;
-        let mut configuration = None;
+        let mut configuration: Option<(Configuration, String)> = None;
         let mut files = Vec::new();
         for (file_name, text) in FILES {
             let mut file = ManifestFile::parse(file_name, file_name, text)?;
@@ -129,6 +134,9 @@ impl Profile {
                 }
                 if kind(object) != "Namespace" {
                     self.decorate(&mut object.metadata);
+                }
+                if let Some((configuration, _)) = &configuration {
+                    self.accept(object, version, configuration);
                 }
             }
             if !file.objects.is_empty() {
@@ -209,6 +217,90 @@ impl Profile {
         }
     }
 
+    /// `doctor` does not warn of what was asked for on the command line: the object in which it finds that says so.
+    fn accept(&self, object: &mut DynamicObject, version: Version, configuration: &Configuration) {
+        let accepted = match kind(object) {
+            "ConfigMap" => self.accepted_configuration(version, configuration),
+            "Service" => self.accepted_service(object, configuration),
+            "Deployment" if name(object) == self.jobmanager() => self.accepted_version(version),
+            _ => Vec::new(),
+        };
+        for (code, flags) in accepted {
+            let annotations = object.metadata.annotations.get_or_insert_default();
+            annotations.entry(format!("{ACCEPTS}{code}")).or_insert_with(|| format!("asked for: {flags}"));
+        }
+    }
+
+    fn accepted_configuration(&self, version: Version, configuration: &Configuration) -> Vec<(&'static str, String)> {
+        let options = &self.options;
+        let mut accepted = Vec::new();
+        if self.storage == HaStorage::PodLocal && options.ha_storage.is_some() {
+            // -D may have led them elsewhere.
+            let inside =
+                |key: &str| configuration.get(version.name_of(key)).is_some_and(|dir| dir.contains(MOUNT_PATH));
+            for (code, key) in [("FLK203", "high-availability.storageDir"), ("FLK204", "execution.checkpointing.dir")] {
+                accepted.extend(inside(key).then(|| (code, format!("--ha-storage {}", self.storage))));
+            }
+        }
+        let taskmanagers = options.taskmanagers.unwrap_or(DEFAULT_TASKMANAGERS);
+        let slots = u32::from(taskmanagers) * u32::from(self.slots());
+        let is = |key: &str, value: &str| configuration.get(key).is_some_and(|text| text.eq_ignore_ascii_case(value));
+        // Batch jobs and the adaptive schedulers make do with fewer.
+        let elastic = is("scheduler-mode", "reactive")
+            || is("jobmanager.scheduler", "adaptive")
+            || is("jobmanager.scheduler", "AdaptiveBatch")
+            || is("execution.runtime-mode", "batch");
+        if let Some(parallelism) = options.parallelism.filter(|parallelism| u32::from(*parallelism) > slots && !elastic)
+            && self.autoscaled_taskmanagers.is_none()
+        {
+            accepted.push(("FLK408", format!("--parallelism {parallelism}")));
+        }
+        for option in &options.dynamic {
+            // The value may be a secret.
+            let flag = || format!("-D {}", option.key);
+            let literal = !["${", "$(", "{{"].iter().any(|template| option.value.contains(template));
+            if is_credential(&option.key) && !option.value.is_empty() && literal {
+                accepted.push(("FLK231", flag()));
+            }
+            let written = version.name_of(modern_name(&option.key));
+            let known = flink_options::find(written);
+            let gone = known.and_then(|known| known.removed).is_some_and(|removed| version >= removed);
+            let renamed = known.and_then(|known| known.renamed).is_some_and(|(since, _)| version >= since);
+            if renamed && !gone {
+                accepted.push(("FLK518", flag()));
+            }
+        }
+        accepted
+    }
+
+    fn accepted_service(&self, object: &DynamicObject, configuration: &Configuration) -> Vec<(&'static str, String)> {
+        let is = |key: &str, value: &str| configuration.get(key).is_some_and(|text| text.eq_ignore_ascii_case(value));
+        // Where nobody can send code there is nothing to find.
+        let harmless = is("web.submit.enable", "false") || is("security.ssl.rest.authentication-enabled", "true");
+        let exposed = self.options.expose.filter(|expose| *expose != Expose::ClusterIp);
+        let exposed = exposed.filter(|_| name(object).ends_with("-webui") && !harmless);
+        exposed.map(|expose| ("FLK308", format!("--expose {expose}"))).into_iter().collect()
+    }
+
+    fn accepted_version(&self, version: Version) -> Vec<(&'static str, String)> {
+        let options = &self.options;
+        let (version, flag) = match (&options.jobmanager_image, &options.image) {
+            (Some(image), _) => {
+                (version_of_flink(image).and_then(Version::lenient), format!("--jobmanager-image {image}"))
+            }
+            (None, Some(image)) => (version_of_flink(image).and_then(Version::lenient), format!("--image {image}")),
+            (None, None) => (Some(version), format!("--flink-version {version}")),
+        };
+        let Some(version) = version else { return Vec::new() };
+        let elector = (Version::new(1, 18, 0)..Version::new(1, 18, 2)).contains(&version);
+        let old = version < Version::new(1, 19, 0);
+        [("FLK223", elector), ("FLK522", old)]
+            .into_iter()
+            .filter(|(_, found)| *found)
+            .map(|(code, _)| (code, flag.clone()))
+            .collect()
+    }
+
     fn edit_binding(&self, binding: &mut RoleBinding) {
         binding.role_ref.name = self.named(&binding.role_ref.name);
         for subject in binding.subjects.iter_mut().flatten() {
@@ -219,11 +311,6 @@ impl Profile {
 
     fn edit_service(&self, service: &mut Service) {
         let is_webui = service.metadata.name.as_deref().is_some_and(|name| name.ends_with("-webui"));
-        // Whoever asks for it on the command line is not warned of it by `doctor`.
-        if let Some(expose) = self.options.expose.filter(|expose| is_webui && *expose != Expose::ClusterIp) {
-            let why = format!("asked for: --expose {expose}");
-            service.metadata.annotations.get_or_insert_default().insert(EXPOSED_ANNOTATION.to_owned(), why);
-        }
         let Some(spec) = &mut service.spec else { return };
         if let Some(selector) = &mut spec.selector {
             selector.insert(INSTANCE_LABEL.to_owned(), self.name.clone());
@@ -272,6 +359,7 @@ impl Profile {
         file.rename(|key| version.name_of(key).to_owned());
         let configuration = file.configuration();
         let does_not_fit = |why: String| Error::usage(format!("Flink could not start: {why}"));
+        check_ports(&configuration)?;
         memory::check_jobmanager(&configuration).map_err(does_not_fit)?;
         memory::check_taskmanager(&configuration).map_err(does_not_fit)?;
 
@@ -356,9 +444,10 @@ impl Profile {
                 amounts.get_or_insert_default().insert("memory".to_owned(), Quantity(size.quantity()));
             }
         }
-        if let Some(plugin) = self.storage.plugin(version) {
-            let variable =
-                EnvVar { name: "ENABLE_BUILT_IN_PLUGINS".to_owned(), value: Some(plugin), ..EnvVar::default() };
+        let plugins = self.plugins(version, configuration);
+        if !plugins.is_empty() {
+            let plugins = Some(plugins.join(";"));
+            let variable = EnvVar { name: "ENABLE_BUILT_IN_PLUGINS".to_owned(), value: plugins, ..EnvVar::default() };
             container.env.get_or_insert_default().push(variable);
         }
         for secret in &options.env_from_secret {
@@ -372,6 +461,23 @@ impl Profile {
         {
             probe.tcp_socket = serde_json::from_value(json!({"port": http.port})).ok();
         }
+    }
+
+    /// The plugins for the storage, and for what `-D` leads elsewhere.
+    fn plugins(&self, version: Version, configuration: &Configuration) -> Vec<String> {
+        let keys = [
+            "high-availability.storageDir",
+            version.name_of("execution.checkpointing.dir"),
+            version.name_of("execution.checkpointing.savepoint-dir"),
+        ];
+        let folders = keys.iter().filter_map(|key| configuration.get(key)?.parse::<HaStorage>().ok());
+        let mut plugins = Vec::new();
+        for plugin in std::iter::once(self.storage.clone()).chain(folders).filter_map(|folder| folder.plugin(version)) {
+            if !plugins.contains(&plugin) {
+                plugins.push(plugin);
+            }
+        }
+        plugins
     }
 
     /// Where the pods may run.
@@ -448,18 +554,39 @@ impl Profile {
     }
 }
 
+/// The ports of the containers in the embedded files, each with the options that say where Flink listens.
+const PORTS: [(&str, u16, &[&str]); 5] = [
+    ("webui", 8081, &["rest.bind-port", "rest.port"]),
+    ("blob-server", 6124, &["blob.server.port"]),
+    ("query-state", 6125, &["queryable-state.proxy.ports"]),
+    ("rpc", 6123, &["jobmanager.rpc.bind-port", "jobmanager.rpc.port"]),
+    ("rpc", 6122, &["taskmanager.rpc.bind-port", "taskmanager.rpc.port"]),
+];
+
+/// The port on which Flink listens: the first of a range or list, as nothing else listens in a pod.
+fn port_of(text: &str) -> Option<u16> {
+    let first = text.split([',', '-']).next()?;
+    first.trim().parse().ok().filter(|port| *port > 0)
+}
+
+/// Probes and Services lead to these ports: Flink may not choose them itself.
+fn check_ports(configuration: &Configuration) -> Result<()> {
+    for key in PORTS.iter().flat_map(|(_, _, keys)| keys.iter()) {
+        if let Some(value) = configuration.get(key).filter(|value| port_of(value).is_none()) {
+            return Err(Error::usage(format!("-D {key}={value}: the pods' probes and Services need a port from 1 on")));
+        }
+    }
+    Ok(())
+}
+
 /// A container's port has the number that Flink's configuration gives it; Services and probes name ports, not numbers.
 fn follow_configuration(port: &mut ContainerPort, configuration: &Configuration) {
-    let keys: &[&str] = match port.name.as_deref() {
-        Some("webui") => &["rest.bind-port", "rest.port"],
-        Some("blob-server") => &["blob.server.port"],
-        Some("query-state") => &["queryable-state.proxy.ports"],
-        Some("rpc") if port.container_port == 6123 => &["jobmanager.rpc.bind-port", "jobmanager.rpc.port"],
-        Some("rpc") => &["taskmanager.rpc.bind-port", "taskmanager.rpc.port"],
-        _ => &[],
+    let own = |(name, number, _): &&(&str, u16, &[&str])| {
+        port.name.as_deref() == Some(*name) && (*name != "rpc" || i32::from(*number) == port.container_port)
     };
-    if let Some(number) = configuration.first(keys).and_then(|number| number.parse().ok()) {
-        port.container_port = number;
+    let keys = PORTS.iter().find(own).map_or(&[][..], |(_, _, keys)| *keys);
+    if let Some(number) = configuration.first(keys).and_then(port_of) {
+        port.container_port = number.into();
     }
 }
 

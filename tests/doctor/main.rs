@@ -27,6 +27,7 @@ mod edits;
 mod fixes;
 mod fixtures;
 mod fuzz;
+mod own;
 mod reports;
 mod rules;
 mod schema;

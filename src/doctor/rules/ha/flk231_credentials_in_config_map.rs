@@ -4,6 +4,7 @@ use crate::doctor::model::config::{Config, Entry};
 use crate::doctor::place::Place;
 use crate::doctor::rule::{Check, rule};
 use crate::doctor::snapshot::BARE_FILE;
+use crate::flink::storage::is_credential;
 
 rule! {
     /// The key of an object store in plain text
@@ -97,7 +98,11 @@ fn check(cx: &mut Check<'_>) {
     let mut said: Vec<&Place> = Vec::new();
     for entry in entries {
         let bare = cx.object(entry.place.object).kind == BARE_FILE;
-        if bare || !is_key(&entry.key) || !entry.is_literal() || entry.value.is_empty() || said.contains(&&entry.place)
+        if bare
+            || !is_credential(&entry.key)
+            || !entry.is_literal()
+            || entry.value.is_empty()
+            || said.contains(&&entry.place)
         {
             continue;
         }
@@ -109,11 +114,4 @@ fn check(cx: &mut Check<'_>) {
                    AWS_SECRET_ACCESS_KEY",
         );
     }
-}
-
-/// Keys of the file systems that Flink has plugins for.
-fn is_key(option: &str) -> bool {
-    let option = option.to_ascii_lowercase();
-    let s3 = option.contains("s3") && ["secret-key", "secret.key", "secretkey"].iter().any(|end| option.ends_with(end));
-    s3 || option.starts_with("fs.azure.account.key.") || option == "fs.oss.accesskeysecret"
 }

@@ -90,6 +90,14 @@ impl<'a> Account<'a> {
         if of_chart && cx.snapshot().find("ServiceAccount", account_namespace, account).present().is_none() {
             return Known::Unknown(format!("service account {account} may come from the operator's chart"));
         }
+        // TaskManagers whose account these files neither make nor bind got their rights elsewhere.
+        let foreign = !self.leads() && self.name != "default" && !cx.is_live();
+        if foreign && cx.snapshot().find("ServiceAccount", account_namespace, account).present().is_none() {
+            let bindings = self.bindings(cx);
+            if bindings.named.is_empty() && bindings.elsewhere.is_empty() {
+                return Known::Unknown(format!("service account {account} is not made in these files"));
+            }
+        }
         rights::may(cx.snapshot(), Need { account_namespace, account, namespace, verb, group, resource })
     }
 
