@@ -203,3 +203,153 @@ fn no_finding_in_what_is_made() {
     }
     assert!(wrong.is_empty(), "{}", wrong.into_iter().collect::<Vec<_>>().join("\n"));
 }
+
+/// An edit: the number of the file, the text, which has to be there, and what takes its place, everywhere.
+type Replace = (&'static str, &'static str, &'static str);
+
+/// A mistake: the one code that has to be found, the flags of what it is made in, the edits.
+type Break = (&'static str, &'static str, &'static [Replace]);
+
+const S3: &str = "--ha-storage s3://bucket/flink --jobmanagers 2 --env-from-secret s3-keys";
+const CONFIG: &str = "  config.yaml: |\n";
+
+/// Each rule that can find something in these files, at least once.
+#[rustfmt::skip]
+const BREAKS: &[Break] = &[
+    ("FLK001", "", &[("04", "spec:\n", "spec: [\n")]),
+    ("FLK002", "", &[("05", "  replicas: 1\n", "  replicas: 1\n  replicas: 1\n")]),
+    ("FLK003", "", &[("01", "kind: Namespace\nmetadata:\n  name: flink\n", "kind: Namespace\nmetadata:\n  name: flink\n---\napiVersion: v1\nkind: Namespace\nmetadata:\n  name: flink\n")]),
+    ("FLK004", "", &[("04", "metadata:\n  labels:", "metadata:\n  annotations:\n    kubectl-flink/ignore.FLK308: nobody exposes it\n  labels:")]),
+    ("FLK005", "", &[("04", "metadata:\n  labels:", "metadata:\n  annotations:\n    kubectl-flink/ignore.FLK399: no such rule\n  labels:")]),
+    ("FLK101", "", &[("02", "  name: flink-taskmanager\n  namespace: flink\nroleRef", "  name: flink-taskmanager\n  namespace: default\nroleRef")]),
+    ("FLK101", "", &[("02", "  name: flink-jobmanager\n  namespace: flink\nroleRef", "  name: flink-jobmanager\n  namespace: default\nroleRef")]),
+    ("FLK102", "", &[("02", "kind: Role\n  name: flink-taskmanager", "kind: Role\n  name: flink-taskmanagers")]),
+    ("FLK102", "", &[("02", "kind: Role\n  name: flink-jobmanager", "kind: ClusterRole\n  name: flink-jobmanager")]),
+    ("FLK103", "", &[("02", "- kind: ServiceAccount\n  name: flink-taskmanager", "- kind: ServiceAccount\n  name: flink")]),
+    ("FLK103", S3, &[("02", "- kind: ServiceAccount\n  name: flink-jobmanager\n  namespace: flink", "- kind: ServiceAccount\n  name: flink-jobmanager\n  namespace: default")]),
+    ("FLK104", "", &[("02", "  annotations:\n    kubectl-flink/ignore.FLK104: lock is no verb of Kubernetes; with it only a cluster-admin could apply this file\n", "")]),
+    ("FLK105", "", &[("02", "  - patch\n", "")]),
+    ("FLK105", "", &[("02", "  - create\n  - update\n", "")]),
+    ("FLK106", "", &[("02", "  - watch\n---\napiVersion: rbac", "---\napiVersion: rbac")]),
+    ("FLK107", "", &[("03", "kubernetes.namespace: flink\n", "kubernetes.namespace: other\n")]),
+    ("FLK107", "", &[("03", "    kubernetes.namespace: flink\n", "")]),
+    ("FLK109", "", &[("05", "      serviceAccountName:", "      automountServiceAccountToken: false\n      serviceAccountName:")]),
+    ("FLK109", "", &[("06", "      serviceAccountName:", "      automountServiceAccountToken: false\n      serviceAccountName:")]),
+    ("FLK110", "", &[("02", "kind: Role\n  name: flink-taskmanager", "kind: ClusterRole\n  name: cluster-admin")]),
+    ("FLK112", "", &[("02", "  - configmaps\n  verbs:\n  - get\n  - list\n  - watch\n  - create", "  - configmaps\n  - endpoints\n  verbs:\n  - get\n  - list\n  - watch\n  - create")]),
+    ("FLK113", "", &[("02", "  - delete\n", "  - delete\n  - remove\n")]),
+    ("FLK201", "", &[("03", "    high-availability.storageDir: file:///flink-storage/ha\n", "")]),
+    ("FLK202", "", &[("03", "    kubernetes.cluster-id: flink\n", "")]),
+    ("FLK203", "", &[("03", "file:///flink-storage/ha", "file:///tmp/ha")]),
+    ("FLK204", "", &[("03", "file:///flink-storage/checkpoints", "file:///tmp/checkpoints")]),
+    ("FLK204", "", &[("03", "    execution.checkpointing.dir: file:///flink-storage/checkpoints\n", "")]),
+    ("FLK205", S3, &[("03", "high-availability.type: kubernetes", "high-availability.type: none")]),
+    ("FLK206", "", &[("05", "        - $(POD_IP)\n", "")]),
+    ("FLK206", S3, &[("05", "        - $(POD_IP)\n", "")]),
+    ("FLK207", "", &[("05", "        env:\n        - name: POD_IP\n          valueFrom:\n            fieldRef:\n              fieldPath: status.podIP\n", "")]),
+    ("FLK211", "", &[("03", "kubernetes.cluster-id: flink\n", "kubernetes.cluster-id: Flink_1\n")]),
+    ("FLK213", "", &[("03", "high-availability.type: kubernetes", "high-availability: kubernetes")]),
+    ("FLK214", "", &[("03", "high-availability.type: kubernetes", "high-availability.type: kubernets")]),
+    ("FLK215", "", &[("03", "    high-availability.type: kubernetes\n", "")]),
+    ("FLK216", S3, &[("05", "        - name: ENABLE_BUILT_IN_PLUGINS\n          value: flink-s3-fs-presto-1.20.5.jar\n", ""), ("06", "        env:\n        - name: ENABLE_BUILT_IN_PLUGINS\n          value: flink-s3-fs-presto-1.20.5.jar\n", "")]),
+    ("FLK217", S3, &[("05", "presto-1.20.5.jar", "presto-1.20.4.jar")]),
+    ("FLK217", S3, &[("05", "presto-1.20.5.jar", "presto-1.20.4.jar"), ("06", "presto-1.20.5.jar", "presto-1.20.4.jar")]),
+    ("FLK218", S3, &[("06", "        env:\n        - name: ENABLE_BUILT_IN_PLUGINS\n          value: flink-s3-fs-presto-1.20.5.jar\n", "")]),
+    ("FLK218", S3, &[("05", "        - name: ENABLE_BUILT_IN_PLUGINS\n          value: flink-s3-fs-presto-1.20.5.jar\n", "")]),
+    ("FLK219", S3, &[("03", CONFIG, "  config.yaml: |\n    s3.endpoint: http://minio:9000\n")]),
+    ("FLK220", "", &[("06", "      affinity:\n        podAffinity:\n          requiredDuringSchedulingIgnoredDuringExecution:\n          - labelSelector:\n              matchLabels:\n                app.kubernetes.io/instance: flink\n                app.kubernetes.io/name: flink\n            topologyKey: kubernetes.io/hostname\n", "")]),
+    ("FLK221", "", &[("05", "        fsGroup: 9999\n", "")]),
+    ("FLK222", "", &[("03", "renew-deadline: 5 s", "renew-deadline: 8 s")]),
+    ("FLK223", "", &[("05", "flink:1.20.5", "flink:1.18.1"), ("06", "flink:1.20.5", "flink:1.18.1"), ("03", "config.yaml", "flink-conf.yaml"), ("05", "metadata:\n  labels:", "metadata:\n  annotations:\n    kubectl-flink/ignore.FLK522: moved next month\n  labels:"), ("03", "execution.checkpointing.dir", "state.checkpoints.dir"), ("03", "execution.checkpointing.savepoint-dir", "state.savepoints.dir")]),
+    ("FLK230", S3, &[("05", "      topologySpreadConstraints:\n      - labelSelector:\n          matchLabels:\n            app.kubernetes.io/component: jobmanager\n            app.kubernetes.io/instance: flink\n            app.kubernetes.io/name: flink\n        maxSkew: 1\n        topologyKey: kubernetes.io/hostname\n        whenUnsatisfiable: ScheduleAnyway\n", "")]),
+    ("FLK231", S3, &[("03", CONFIG, "  config.yaml: |\n    s3.secret-key: secret\n")]),
+    ("FLK301", "", &[("03", "rest.port: 8081", "rest.port: 8082")]),
+    ("FLK301", "", &[("03", "blob.server.port: 6124", "blob.server.port: 6134")]),
+    ("FLK301", "", &[("03", "    jobmanager.rpc.port: 6123", "    jobmanager.rpc.port: 6133")]),
+    ("FLK301", "", &[("03", "taskmanager.rpc.port: 6122", "taskmanager.rpc.port: 6132")]),
+    ("FLK301", "", &[("03", "    taskmanager.rpc.port: 6122\n", "")]),
+    ("FLK301", "", &[("04", "targetPort: webui", "targetPort: 8082")]),
+    ("FLK301", "", &[("04", "targetPort: blob-server", "targetPort: blob")]),
+    ("FLK301", "", &[("05", "containerPort: 6123", "containerPort: 6133")]),
+    ("FLK302", "", &[("04", "targetPort: blob-server\n  selector:\n    app.kubernetes.io/component: jobmanager\n", "targetPort: blob-server\n  selector:\n    app.kubernetes.io/component: job-manager\n")]),
+    ("FLK303", "", &[("03", "jobmanager.rpc.address: flink-jobmanager", "jobmanager.rpc.address: jobmanager")]),
+    ("FLK304", "", &[("03", "    blob.server.port: 6124\n", "")]),
+    ("FLK307", "", &[("05", "      annotations:\n", "      annotations:\n        sidecar.istio.io/inject: \"true\"\n"), ("05", "- containerPort: 6123\n          name: rpc", "- containerPort: 6123\n          name: rpc")]),
+    ("FLK308", "", &[("04", "sessionAffinity: ClientIP\n  type: ClusterIP", "sessionAffinity: ClientIP\n  type: LoadBalancer")]),
+    ("FLK308", "", &[("04", "sessionAffinity: ClientIP\n  type: ClusterIP", "sessionAffinity: ClientIP\n  type: NodePort")]),
+    ("FLK309", S3, &[("04", "  sessionAffinity: ClientIP\n", "")]),
+    ("FLK310", "", &[("05", "        startupProbe:\n          failureThreshold: 150\n          periodSeconds: 2\n          tcpSocket:\n            port: rpc\n", ""), ("05", "periodSeconds: 20", "periodSeconds: 5")]),
+    ("FLK311", "", &[("03", CONFIG, "  config.yaml: |\n    security.ssl.rest.enabled: true\n")]),
+    ("FLK312", "", &[("03", CONFIG, "  config.yaml: |\n    rest.flamegraph.enabled: true\n")]),
+    ("FLK401", "", &[("03", "jobmanager.memory.process.size: 1600m", "jobmanager.memory.process.size: 2g")]),
+    ("FLK401", "", &[("06", "limits:\n            memory: 1728Mi", "limits:\n            memory: 1024Mi"), ("06", "            memory: 1728Mi", "            memory: 1024Mi")]),
+    ("FLK402", "", &[("03", "taskmanager.memory.process.size: 1728m", "taskmanager.memory.flink.size: 1728m")]),
+    ("FLK403", "", &[("03", "    taskmanager.memory.process.size: 1728m\n", "")]),
+    ("FLK403", "", &[("03", "    jobmanager.memory.process.size: 1600m\n", "")]),
+    ("FLK404", "", &[("03", "taskmanager.memory.process.size: 1728m", "taskmanager.memory.process.size: 400m")]),
+    ("FLK404", "", &[("03", CONFIG, "  config.yaml: |\n    jobmanager.memory.heap.size: 1600m\n")]),
+    ("FLK407", "", &[("05", "limits:\n            memory: 1600Mi", "limits:\n            cpu: 100m\n            memory: 1600Mi")]),
+    ("FLK407", "", &[("06", "cpu: 200m", "cpu: 200 m")]),
+    ("FLK408", "", &[("03", "parallelism.default: 2", "parallelism.default: 5")]),
+    ("FLK408", "", &[("06", "replicas: 2", "replicas: 0"), ("06", "replicas: 0", "replicas: 1"), ("03", "numberOfTaskSlots: 2", "numberOfTaskSlots: 1")]),
+    ("FLK410", "", &[("03", CONFIG, "  config.yaml: |\n    state.backend.type: hashmap\n")]),
+    ("FLK411", "", &[("03", CONFIG, "  config.yaml: |\n    scheduler-mode: reactive\n")]),
+    ("FLK412", "", &[("03", "taskmanager.memory.process.size: 1728m", "taskmanager.memory.process.size: 1728Mi")]),
+    ("FLK501", "", &[("03", "appender.console.name = ConsoleAppender\n", "appender.console.name = ConsoleAppender \n")]),
+    ("FLK502", "", &[("03", "log4j-console.properties", "log4j.properties")]),
+    ("FLK503", "", &[("03", "    rootLogger.level = INFO\n", "    log4j.rootLogger=INFO, console\n    log4j.appender.console=org.apache.log4j.ConsoleAppender\n")]),
+    ("FLK504", "", &[("03", CONFIG, "  flink-config.yaml: |\n")]),
+    ("FLK504", "", &[("03", CONFIG, "  flink-conf.yml: |\n")]),
+    ("FLK505", "", &[("03", CONFIG, "  flink-conf.yaml: |\n    rest.port: 8081\n  config.yaml: |\n")]),
+    ("FLK506", "", &[("03", "rest.port: 8081", "rest.port : [8081")]),
+    ("FLK506", "", &[("03", "    rest.port: 8081", "    rest.port 8081")]),
+    ("FLK508", "", &[("03", "    rest.port: 8081", "    rest.port: 8081\n    rest.port: 8081")]),
+    ("FLK509", "--flink-version 1.18", &[("03", "    rest.port: 8081", "    rest.port: 8081\n    heartbeat.rpc-failure-threshold:2")]),
+    ("FLK510", "", &[("03", "lease-duration: 6 s", "lease-duration: six s")]),
+    ("FLK510", "", &[("03", "restart-strategy.fixed-delay.attempts: 10", "restart-strategy.fixed-delay.attempts: many")]),
+    ("FLK510", "", &[("03", "heartbeat.timeout: 15000", "heartbeat.timeout: 15 sek")]),
+    ("FLK511", "", &[("05", "        env:\n", "        env:\n        - name: FLINK_PROPERTIES\n          value: \"web.timeout: 5000\"\n")]),
+    ("FLK513", "", &[("05", "runAsUser: 9999", "runAsUser: 0"), ("05", "          runAsNonRoot: true\n", ""), ("05", "        runAsNonRoot: true\n", "")]),
+    ("FLK514", "", &[("05", "apache/flink:1.20.5", "apache/flink:latest"), ("06", "apache/flink:1.20.5", "apache/flink:latest")]),
+    ("FLK514", "", &[("06", "apache/flink:1.20.5", "apache/flink")]),
+    ("FLK515", "", &[("06", "apache/flink:1.20.5", "apache/flink:1.19.3")]),
+    ("FLK515", "", &[("05", "apache/flink:1.20.5", "apache/flink:1.20.4")]),
+    ("FLK516", "", &[("03", "restart-strategy.type: fixed-delay", "restart-strategy.type: none")]),
+    ("FLK517", "", &[("03", CONFIG, "  config.yaml: |\n    jobmanager.heap.mb: 1024\n")]),
+    ("FLK517", "--flink-version 2.0", &[("03", CONFIG, "  config.yaml: |\n    jobmanager.archive.fs.dir: file:///flink-storage/a\n    taskmanager.network.numberOfBuffers: 2048\n")]),
+    ("FLK518", "", &[("03", "restart-strategy.type: fixed-delay", "restart-strategy: fixed-delay")]),
+    ("FLK518", "", &[("03", "execution.checkpointing.dir:", "state.checkpoints.dir:")]),
+    ("FLK519", "--image apache/flink:1.20.5-java17", &[("03", "    env.java.opts.all: ", "    # ")]),
+    ("FLK520", "--flink-version 1.16", &[("03", "heartbeat.timeout: 15000", "heartbeat.timeout: 15 s")]),
+    ("FLK521", "", &[("05", "      - configMap:\n          name: flink-config\n", "      - configMap:\n          name: flink-configuration\n")]),
+    ("FLK521", "", &[("03", "name: flink-config\n", "name: flink-configuration\n")]),
+    ("FLK522", "--flink-version 1.17", &[("05", "kubectl-flink/ignore.FLK522", "example.com/note")]),
+    ("FLK523", "", &[("03", "taskmanager.numberOfTaskSlots", "taskmanager.numberOfTaskSlot")]),
+    ("FLK523", "", &[("03", "heartbeat.interval:", "hearbeat.interval:")]),
+];
+
+fn broken(files: &[SourceFile], edits: &[Replace]) -> Vec<SourceFile> {
+    let mut texts: Vec<(String, String)> = files.iter().map(|file| (file.name.clone(), file.text.clone())).collect();
+    for (number, from, to) in edits {
+        let (name, text) = texts.iter_mut().find(|(name, _)| name.starts_with(number)).unwrap();
+        assert!(text.contains(from), "{name} has no {from:?}:\n{text}");
+        *text = text.replace(from, to);
+    }
+    texts.into_iter().map(|(name, text)| SourceFile::new(name, text)).collect()
+}
+
+#[test]
+fn each_mistake_is_found_alone() {
+    let mut wrong = Vec::new();
+    let mut rules = BTreeSet::new();
+    for (code, flags, edits) in BREAKS {
+        rules.insert(code);
+        let found = findings(broken(&files(flags), edits));
+        let codes: BTreeSet<&str> = found.iter().map(|finding| &finding[..6]).collect();
+        if codes != BTreeSet::from([*code]) {
+            wrong.push(format!("{code} {edits:?}:\n  {}", found.join("\n  ")));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(rules.len() >= 60, "{}", rules.len());
+}
