@@ -298,6 +298,15 @@ impl Judge<'_> {
         found
     }
 
+    /// Something else than marks is wrong in the namespace of a mark's object.
+    fn has_worse(&self, mark: &Mark) -> bool {
+        let namespace = |place: &Place| self.snapshot.object(place.object).namespace.as_str();
+        self.judged.iter().any(|one| {
+            let real = one.suppressed.is_none() && one.finding.severity > Severity::Info;
+            real && !is_of_marks(one.finding.rule) && namespace(&one.finding.place) == namespace(&mark.place)
+        })
+    }
+
     /// Marks that accept nothing, of rules that did look: FLK004.
     fn unused_marks(&self, rules: &[&'static Rule], skipped: &[Skipped]) -> Vec<Finding> {
         let mut found = Vec::new();
@@ -324,6 +333,10 @@ impl Judge<'_> {
             if !mark.rule.is_some_and(looked) && !misplaced {
                 continue;
             }
+            // Its rule may be silent because of something worse: what is needless is told once that is mended.
+            if !misplaced && !of_group && self.has_worse(mark) {
+                continue;
+            }
             let rule = &rules::input::flk004_suppression_unused::RULE;
             let (message, help) = if misplaced {
                 let message = format!("the annotation for {} is on the pods, where it has no effect", mark.code);
@@ -337,4 +350,12 @@ impl Judge<'_> {
         }
         found
     }
+}
+
+/// The rule is about suppressions.
+fn is_of_marks(rule: &Rule) -> bool {
+    use rules::input::{flk004_suppression_unused, flk005_suppression_unknown, flk006_suppression_expired};
+    let codes =
+        [&flk004_suppression_unused::RULE, &flk005_suppression_unknown::RULE, &flk006_suppression_expired::RULE];
+    codes.iter().any(|one| one.code == rule.code)
 }

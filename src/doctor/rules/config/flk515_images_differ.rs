@@ -102,6 +102,13 @@ fn check(cx: &mut Check<'_>) {
             }
             let (our_repository, our_tag) = super::repository_and_tag(&ours);
             let (their_repository, their_tag) = super::repository_and_tag(&theirs);
+            // An image without a tag of its own is FLK514's, and is mended with it.
+            if [our_tag, their_tag].iter().any(|tag| tag.is_none_or(|tag| tag == "latest"))
+                && !ours.contains('@')
+                && !theirs.contains('@')
+            {
+                continue;
+            }
             let (severity, what) = match (image_version(&ours), image_version(&theirs)) {
                 (Some(a), Some(b)) if jobmanager.version.is_some() && member.version.is_some() && differ(a, b) => {
                     (Severity::Error, "another version")

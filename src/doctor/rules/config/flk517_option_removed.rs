@@ -1,6 +1,7 @@
 //! FLK517: options that the version does not read any more.
 
 use crate::doctor::rule::{Check, rule};
+use crate::doctor::rules::resources::flk405_memory_option_removed::REMOVED;
 use crate::flink::options;
 
 rule! {
@@ -57,8 +58,9 @@ fn check(cx: &mut Check<'_>) {
     for (config, version) in super::configs(cx) {
         let Some(version) = version else { continue };
         for entry in super::written(config) {
-            // The memory options of before 1.10 are resources' own finding.
-            let memory = entry.key.starts_with("jobmanager.heap.") || entry.key.starts_with("taskmanager.heap.");
+            // The memory options of before 1.10 are FLK405's, which looks at the processes that are in the input.
+            let of_process = cx.object(entry.place.object).kind != "FlinkDeployment" || entry.key.contains(".heap.");
+            let memory = of_process && REMOVED.iter().any(|(key, _)| *key == entry.key);
             let Some(option) = options::find(&entry.key).filter(|_| !memory) else { continue };
             let Some(removed) = option.removed.filter(|removed| version >= *removed) else { continue };
             let help = match (replacement(&entry.key), option.renamed) {

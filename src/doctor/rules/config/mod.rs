@@ -137,6 +137,19 @@ fn brings(cx: &Check<'_>, member: &Member, name: &str) -> Brings {
     }
 }
 
+/// Flink does not read the file that is meant (FLK504, FLK505): what that file would have set is not missing.
+pub(super) fn reads_another_file(cx: &Check<'_>, member: &Member) -> bool {
+    let Some(version) = member.version else { return false };
+    let two = Version::new(2, 0, 0);
+    match (brings(cx, member, FILE), brings(cx, member, LEGACY_FILE)) {
+        (Brings::Nothing(_), Brings::Nothing(_)) => true,
+        (Brings::Map(_), Brings::Map(_)) => version.has_config_yaml() && version < two,
+        (Brings::Nothing(_) | Brings::Image, Brings::Map(_)) => version >= two,
+        (Brings::Map(_), Brings::Nothing(_) | Brings::Image) => !version.has_config_yaml(),
+        _ => false,
+    }
+}
+
 /// Whether a file is Flink's: other programs have a `config.yaml` and a `log4j.properties` too.
 fn is_flinks(cx: &Check<'_>, object: ObjectId, text: &str) -> bool {
     let sure =

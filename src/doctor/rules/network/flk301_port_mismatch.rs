@@ -10,6 +10,7 @@ use crate::doctor::known::Known;
 use crate::doctor::model::{Cluster, Member};
 use crate::doctor::place::Place;
 use crate::doctor::rule::{Check, rule};
+use crate::doctor::rules::config::reads_another_file;
 
 rule! {
     /// A Service or a probe leads to a port on which Flink does not listen
@@ -101,7 +102,8 @@ fn check(cx: &mut Check<'_>) {
     }
     for (cluster, member) in cx.members() {
         let native = cluster.mode.is_some_and(crate::flink::role::Mode::is_native);
-        if !member.is_jobmanager() && !native {
+        // What a file sets that is not read (FLK504, FLK505) is not mended here.
+        if !member.is_jobmanager() && !native && !reads_another_file(cx, member) {
             taskmanager(cx, member);
         }
     }

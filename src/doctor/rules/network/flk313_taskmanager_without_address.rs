@@ -5,6 +5,7 @@ use crate::doctor::known::Known;
 use crate::doctor::model::Member;
 use crate::doctor::place::Place;
 use crate::doctor::rule::{Check, rule};
+use crate::doctor::rules::config::reads_another_file;
 use crate::flink::role::Role;
 
 rule! {
@@ -90,6 +91,10 @@ fn check(cx: &mut Check<'_>) {
             continue;
         }
         let file = member.config.file.map(|number| &cx.model.config_files[number]);
+        // A file that is not read (FLK504, FLK505) may name it.
+        if reads_another_file(cx, member) {
+            continue;
+        }
         let (place, help) = match file {
             // A line that names the option and is not read is wrong in another way.
             Some(file) if file.text.contains("jobmanager.rpc.address") || file.entries.is_empty() => continue,

@@ -5,6 +5,7 @@ use crate::doctor::fix::{Fix, Safety};
 use crate::doctor::model::Member;
 use crate::doctor::place::Place;
 use crate::doctor::rule::{Check, rule};
+use crate::doctor::rules::config::reads_another_file;
 
 /// Any of these is enough for a JobManager (`JobManagerProcessUtils`, and the names before Flink 1.11).
 const JOBMANAGER: [&str; 5] = [
@@ -111,6 +112,8 @@ fn check(cx: &mut Check<'_>) {
             keys.iter().any(|key| line.contains(key))
         });
         let known = member.config.known(&keys);
+        // A file that is not read (FLK504, FLK505) may set it.
+        let named = named || reads_another_file(cx, member);
         if named || file.entries.is_empty() || !cx.absent(&known) {
             continue;
         }

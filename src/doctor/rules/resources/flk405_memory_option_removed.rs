@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use crate::doctor::rule::{Check, Severity, rule};
 
 /// Removed in 2.0 (flink-core 1.20.1 and 2.2.1), with what is set today.
-const REMOVED: [(&str, &str); 8] = [
+/// Memory options of before 1.10, and what to set instead.
+pub const REMOVED: [(&str, &str); 8] = [
     ("jobmanager.heap.size", "jobmanager.memory.process.size"),
     ("jobmanager.heap.mb", "jobmanager.memory.process.size"),
     ("taskmanager.heap.size", "taskmanager.memory.process.size"),
