@@ -44,7 +44,11 @@ fn a_secret_that_is_missing() {
 fn a_configuration_that_flink_refuses() {
     let Some(test) = Test::begin("a_configuration_that_flink_refuses", Needs::Pods) else { return };
     // What the doctor would have said before.
-    fails(&test, &["-Dpekko.ask.timeout=nonsense", "--skip-doctor"], &["nonsense", "pekko.ask.timeout", "kubectl logs"]);
+    fails(
+        &test,
+        &["-Dpekko.ask.timeout=nonsense", "--skip-doctor"],
+        &["nonsense", "pekko.ask.timeout", "kubectl logs"],
+    );
 }
 
 #[test]
