@@ -283,7 +283,7 @@ impl Input {
     }
 }
 
-/// A rule: one thing that can be wrong. Made by [`rule!`], whose doc comment is the rule's documentation.
+/// A rule: one thing that can be wrong. Made by `rule!`, whose doc comment is the rule's documentation.
 #[derive(Debug, Clone, Copy)]
 pub struct Rule {
     /// `FLK101`. Never used for anything else, also when the rule is gone.
@@ -331,6 +331,11 @@ macro_rules! rule {
         $code:ident $name:literal: $group:ident $severity:ident, reads [$($input:ident),* $(,)?] $(, $flag:ident)*
     ) => {
         $(#[doc = $doc])+
+        #[allow(
+            clippy::allow_attributes,
+            rustdoc::invalid_codeblock_attributes,
+            reason = "a block may name its file, which may begin with a dot"
+        )]
         pub const RULE: $crate::doctor::rule::Rule = {
             #[allow(clippy::allow_attributes, unused_mut, reason = "without flags nothing changes it")]
             let mut rule = $crate::doctor::rule::Rule {

@@ -20,4 +20,5 @@ mod doctor;
 mod help;
 mod refused;
 mod render;
+mod streams;
 mod support;
