@@ -19,7 +19,10 @@ const VALUES: [(&str, &[&str]); 21] = [
     ("image", &["--image apache/flink:1.20.4", "--image registry:5000/team/flink:2.2.0-scala_2.12-java17"]),
     (
         "image of one role",
-        &["--jobmanager-image apache/flink:1.20.5-java17 --taskmanager-image apache/flink:1.20.5-java17"],
+        &[
+            "--jobmanager-image apache/flink:1.20.5-java17 --taskmanager-image apache/flink:1.20.5-java17",
+            "--jobmanager-image team/flink:2.2.1 --taskmanager-image team/flink:2.2.1",
+        ],
     ),
     ("jobmanagers", &["--jobmanagers 2", "--jobmanagers 3"]),
     ("taskmanagers", &["--taskmanagers 1", "--taskmanagers 40"]),
@@ -394,5 +397,15 @@ fn ports_that_flink_would_choose_are_refused() {
     for option in ["rest.bind-port=0", "rest.port=0", "taskmanager.rpc.port=0", "blob.server.port=0", "rest.port=web"] {
         let error = profile(&format!("-D {option}")).files().unwrap_err();
         assert!(error.message.contains("need a port from 1 on"), "{option}: {error}");
+    }
+}
+
+/// A new option has to be tried here too.
+#[test]
+fn every_option_is_tried() {
+    let command = <Options as clap::Args>::augment_args(clap::Command::new("own"));
+    let tried: String = VALUES.iter().flat_map(|(_, values)| values.iter().map(|value| format!("{value} "))).collect();
+    for option in command.get_arguments().filter_map(clap::Arg::get_long).filter(|long| *long != "flink-version") {
+        assert!(tried.matches(&format!("--{option} ")).count() >= 2, "--{option}");
     }
 }
