@@ -186,7 +186,7 @@ impl Input {
             Input::ServiceAccounts => &["ServiceAccount"],
             Input::Namespaces => &["Namespace"],
             Input::Services => &["Service"],
-            Input::Ingresses => &["Ingress"],
+            Input::Ingresses => &["Ingress", "Route"],
             Input::NetworkPolicies => &["NetworkPolicy"],
             Input::Claims => &["PersistentVolumeClaim"],
             Input::StorageClasses => &["StorageClass"],

@@ -227,9 +227,11 @@ fn add_document(snapshot: &mut Snapshot, read: &mut Loaded, node: Node, file: us
         return;
     }
     let kind = node.string_at("/kind").unwrap_or_default().to_owned();
-    if kind.ends_with("List") && node.get("items").is_some() {
+    // A template of OpenShift is a list with gaps, which its parameters fill.
+    let list = if kind == "Template" { "objects" } else { "items" };
+    if (kind.ends_with("List") || kind == "Template") && node.get(list).is_some() {
         let items = match node.content {
-            Content::Mapping(entries) => entries.into_iter().find(|(key, _)| key.text() == Some("items")),
+            Content::Mapping(entries) => entries.into_iter().find(|(key, _)| key.text() == Some(list)),
             _ => None,
         };
         if let Some((_, Node { content: Content::Sequence(items), .. })) = items {
@@ -239,11 +241,20 @@ fn add_document(snapshot: &mut Snapshot, read: &mut Loaded, node: Node, file: us
         }
         return;
     }
+    if let Some(key) = key_of_no_text(&node) {
+        let message = "a key is no text: is it a template that was not rendered?".to_owned();
+        read.unreadable.push(Unreadable { file, error: ParseError { message, at: key.span.start as usize } });
+        return;
+    }
     let at = node.span.start as usize;
     let wrong = |message: &str| Unreadable { file, error: ParseError { message: message.to_owned(), at } };
     let text = |pointer: &str| node.at(pointer).and_then(Node::text).unwrap_or_default().to_owned();
     let (api_version, name) = (text("/apiVersion"), text("/metadata/name"));
     if kind.is_empty() || api_version.is_empty() {
+        // Kustomize needs neither in its own file, which is not applied.
+        if is_kustomization(&snapshot.file(file).name) {
+            return;
+        }
         read.unreadable.push(wrong("no Kubernetes object: it needs apiVersion and kind"));
         return;
     }
@@ -252,6 +263,22 @@ fn add_document(snapshot: &mut Snapshot, read: &mut Loaded, node: Node, file: us
         namespace.clone_into(&mut own);
     }
     snapshot.add(Object { api_version, kind, namespace: own, name, node, file: Some(file) });
+}
+
+fn is_kustomization(file: &str) -> bool {
+    let name = file.rsplit(['/', '\\']).next().unwrap_or_default();
+    matches!(name, "kustomization.yaml" | "kustomization.yml" | "Kustomization")
+}
+
+/// The first key that is a mapping or a list, which YAML allows and Kubernetes does not: `{{ .Values.name }}` is one.
+fn key_of_no_text(node: &Node) -> Option<&Node> {
+    match &node.content {
+        Content::Scalar(..) => None,
+        Content::Sequence(items) => items.iter().find_map(key_of_no_text),
+        Content::Mapping(entries) => entries.iter().find_map(|(key, value)| {
+            if matches!(key.content, Content::Scalar(..)) { key_of_no_text(value) } else { Some(key) }
+        }),
+    }
 }
 
 /// Kinds without a namespace, among those that go with Flink.

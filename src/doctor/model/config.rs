@@ -45,8 +45,14 @@ pub struct Entry {
 impl Entry {
     /// The value is what Flink will see: no variable that something else fills in, no template.
     pub fn is_literal(&self) -> bool {
-        !self.value.contains("${") && !self.value.contains("$(") && !self.value.contains("{{")
+        is_literal(&self.value)
     }
+}
+
+/// A text without variables that something else fills in, without templates, and without `<placeholders>` for people.
+pub fn is_literal(text: &str) -> bool {
+    let gap = text.find('<').is_some_and(|open| text[open..].contains('>'));
+    !gap && !["${", "$(", "{{"].iter().any(|open| text.contains(open))
 }
 
 /// A configuration file: a key of a ConfigMap, or a bare file.

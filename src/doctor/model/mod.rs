@@ -307,14 +307,9 @@ impl Model {
             }
         }
         if writable {
-            environment(&mut config, &workload, &in_container);
+            environment(&mut config, snapshot, &workload, &in_container);
         }
         arguments(&mut config, &workload, &in_container);
-        if workload.flink_container().is_some_and(|(_, container)| {
-            writable && container.env_from.iter().flatten().next().is_some() && workload.process.properties.is_none()
-        }) {
-            config.open.get_or_insert_with(|| "FLINK_PROPERTIES may come from envFrom".to_owned());
-        }
         let group = Grouped {
             workload: workload.clone(),
             configuration: config.configuration(),
@@ -421,24 +416,80 @@ fn image_defaults(config: &mut Config, version: Option<Version>, image: &Place) 
     }
 }
 
+/// A text with where it stands.
+type Text = (Place, String);
+
+/// The variables that the entrypoint reads, each with its text, or why that is not known.
+fn variables(snapshot: &Snapshot, workload: &Workload, place: &impl Fn(&str) -> Place) -> Variables {
+    let mut found = Variables::new();
+    let Some((_, container)) = workload.flink_container() else { return found };
+    let of_map = |map: &str, key: &str| match snapshot.find("ConfigMap", workload.namespace(), map) {
+        Known::Present(id) => {
+            let pointer = format!("/data/{}", crate::manifests::tree::escape(key));
+            let text = snapshot.object(id).node.at(&pointer).and_then(|node| node.text());
+            Ok(text.map(|text| (Place::value(id, &pointer), text.to_owned())))
+        }
+        Known::Absent => Ok(None),
+        Known::Unknown(_) => Err(format!("ConfigMap {map} is not known")),
+    };
+    for name in READ_BY_THE_ENTRYPOINT {
+        for source in container.env_from.iter().flatten() {
+            let Some(key) = name.strip_prefix(source.prefix.as_deref().unwrap_or_default()) else { continue };
+            let text = match &source.config_map_ref {
+                Some(map) => of_map(&map.name, key),
+                None => Err(String::new()),
+            };
+            match text {
+                Ok(Some(text)) => found.insert(name, Ok(text)),
+                Ok(None) => None,
+                Err(_) => found.insert(name, Err(format!("{name} may come from envFrom"))),
+            };
+        }
+        for (number, variable) in container.env.iter().flatten().enumerate().filter(|(_, one)| one.name == name) {
+            let source = variable.value_from.as_ref();
+            let text = match (&variable.value, source.and_then(|source| source.config_map_key_ref.as_ref())) {
+                (Some(value), _) => Ok(Some((place(&format!("env/{number}/value")), value.clone()))),
+                (None, Some(reference)) => of_map(&reference.name, &reference.key),
+                (None, None) if source.is_some() => Err("it is no text of the manifest".to_owned()),
+                (None, None) => Ok(None),
+            };
+            match text {
+                Ok(Some(text)) => found.insert(name, Ok(text)),
+                Ok(None) => found.remove(name),
+                Err(why) => found.insert(name, Err(format!("{name}: {why}"))),
+            };
+        }
+    }
+    found
+}
+
+type Variables = std::collections::BTreeMap<&'static str, Result<Text, String>>;
+
+const ADDRESS: &str = "JOB_MANAGER_RPC_ADDRESS";
+const PROPERTIES: &str = "FLINK_PROPERTIES";
+const READ_BY_THE_ENTRYPOINT: [&str; 2] = [ADDRESS, PROPERTIES];
+
 /// What the entrypoint writes into the file from the environment, where it can.
-fn environment(config: &mut Config, workload: &Workload, place: &impl Fn(&str) -> Place) {
-    let Some((_, container)) = workload.flink_container() else { return };
-    for (number, variable) in container.env.iter().flatten().enumerate() {
-        let Some(value) = variable.value.as_deref() else { continue };
-        let at = place(&format!("env/{number}/value"));
-        if variable.name == "JOB_MANAGER_RPC_ADDRESS" {
-            config.set(Entry {
+fn environment(config: &mut Config, snapshot: &Snapshot, workload: &Workload, place: &impl Fn(&str) -> Place) {
+    for (name, text) in variables(snapshot, workload, place) {
+        match text {
+            Ok((at, value)) if name == ADDRESS => config.set(Entry {
                 key: "jobmanager.rpc.address".to_owned(),
-                value: value.to_owned(),
+                value,
                 place: at.clone(),
                 key_place: at,
                 origin: Origin::Environment,
-            });
-        } else if variable.name == "FLINK_PROPERTIES" {
-            for entry in ConfigFile::read(at.object, &at.pointer, LEGACY_FILE, value).entries {
-                config.set(Entry { origin: Origin::Environment, ..Entry::clone(&entry) });
+            }),
+            Ok((at, value)) => {
+                for entry in ConfigFile::read(at.object, &at.pointer, LEGACY_FILE, &value).entries {
+                    config.set(Entry { origin: Origin::Environment, ..Entry::clone(&entry) });
+                }
             }
+            Err(why) if name == PROPERTIES => {
+                config.open.get_or_insert(why);
+            }
+            // Rules about the address ask for it themselves.
+            Err(_) => {}
         }
     }
 }

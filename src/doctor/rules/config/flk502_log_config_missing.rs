@@ -87,6 +87,10 @@ rule! {
 fn check(cx: &mut Check<'_>) {
     for (_, member) in cx.members() {
         let super::Brings::Nothing(place) = super::brings(cx, member, super::CONSOLE_LOG) else { continue };
+        // `flink-daemon.sh` reads log4j.properties.
+        if super::is_daemon(member) {
+            continue;
+        }
         // Without any configuration the process does not start, which is another finding.
         let nothing = |name: &str| matches!(super::brings(cx, member, name), super::Brings::Nothing(_));
         if nothing(FILE) && nothing(LEGACY_FILE) {

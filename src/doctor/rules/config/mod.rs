@@ -246,3 +246,12 @@ fn repository_and_tag(image: &str) -> (&str, Option<&str>) {
 fn file_of(version: Version) -> &'static str {
     if version.has_config_yaml() { FILE } else { LEGACY_FILE }
 }
+
+/// A script of Flink starts the process in the background (`jobmanager.sh start`), not in the foreground.
+fn is_daemon(member: &Member) -> bool {
+    let Some((_, container)) = member.container() else { return false };
+    let line: Vec<&str> = container.command.iter().chain(&container.args).flatten().map(String::as_str).collect();
+    let line = line.join(" ");
+    let words: Vec<&str> = line.split(|c: char| c.is_whitespace() || c == ';' || c == '&').collect();
+    words.windows(2).any(|pair| pair[0].ends_with("manager.sh") && pair[1] == "start")
+}

@@ -1,8 +1,10 @@
 //! FLK204: checkpoints inside a pod cannot be restored elsewhere.
 
 use super::{CHECKPOINTS, TYPE, is_on, pod_local};
+use crate::doctor::model::config::Entry;
 use crate::doctor::model::{Cluster, Member};
 use crate::doctor::rule::{Check, Severity, rule};
+use crate::flink::storage;
 
 rule! {
     /// Checkpoints inside a pod cannot be restored elsewhere
@@ -106,6 +108,7 @@ fn check(cx: &mut Check<'_>) {
             not_set(cx, cluster);
             continue;
         };
+        of_operator(cx, cluster, entry);
         let members = cx.model.members_of(cluster);
         let local = |member: &&Member| {
             let (where_it_is, mounted) = pod_local(member, entry)?;
@@ -130,6 +133,26 @@ fn check(cx: &mut Check<'_>) {
         if !on || local.iter().all(|(_, _, mounted, _)| *mounted) {
             finding.severity(Severity::Warning);
         }
+    }
+}
+
+/// A FlinkDeployment whose template mounts a volume of the pod there.
+fn of_operator(cx: &mut Check<'_>, cluster: &Cluster, entry: &Entry) {
+    let path = storage::local_path(entry.value.trim()).filter(|_| entry.is_literal());
+    let (Some(path), Some(pods)) = (path, super::templates(cx, cluster)) else { return };
+    let volume = pods.iter().find_map(|(spec, container)| {
+        let volume = storage::mounted_at(spec, container, path)?.volume?;
+        volume.empty_dir.is_some().then(|| volume.name.clone())
+    });
+    if let Some(volume) = volume {
+        let message =
+            format!("{} {} is in the emptyDir {volume} of each pod, and lost with it", entry.key, entry.value);
+        cx.report(entry.place.clone(), message)
+            .severity(Severity::Warning)
+            .help(
+                "use an object store such as s3://BUCKET/checkpoints, or a volume that JobManager and TaskManagers mount",
+            )
+            .symptom("java.io.FileNotFoundException: ... (No such file or directory)");
     }
 }
 

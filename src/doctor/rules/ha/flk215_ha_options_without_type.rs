@@ -1,7 +1,9 @@
 //! FLK215: options of high availability without the option that turns it on.
 
-use super::{TYPE, stray_option};
-use crate::doctor::rule::{Check, rule};
+use super::{Host, Services, TYPE, host, is_pod_ip, is_standalone, services, stray_option};
+use crate::doctor::known::Known;
+use crate::doctor::model::Cluster;
+use crate::doctor::rule::{Check, Severity, rule};
 
 rule! {
     /// Options of high availability without the option that turns it on
@@ -11,6 +13,13 @@ rule! {
     /// `high-availability.storageDir` and the like do nothing by themselves: without `high-availability.type` there is
     /// no election, no ConfigMap and no recovery. Nothing says so, until the JobManager is replaced and its jobs are
     /// gone.
+    ///
+    /// A JobManager that was given its pod's IP for the election then answers to that alone, and TaskManagers call it by
+    /// `jobmanager.rpc.address`, the Service's name. It drops what they say, and none is ever registered: an error.
+    ///
+    /// ```text
+    /// dropping message [class akka.actor.ActorSelectionMessage] for non-local recipient [Actor[akka.tcp://flink@flink-jobmanager:6123/]] arriving at [akka.tcp://flink@flink-jobmanager:6123] inbound addresses are [akka.tcp://flink@10.244.0.12:6123]
+    /// ```
     ///
     /// ## Example
     ///
@@ -82,9 +91,48 @@ rule! {
 
 fn check(cx: &mut Check<'_>) {
     for cluster in cx.clusters() {
-        let Some(entry) = stray_option(&cluster.config).filter(|_| !cluster.is_custom_resource()) else { continue };
+        let Some(entry) = stray_option(&cluster.config).filter(|_| !cluster.is_custom_resource()) else {
+            own_address(cx, cluster);
+            continue;
+        };
         let key = cluster.version.map_or(TYPE[0], |version| version.name_of(TYPE[0]));
         cx.report(entry.key_place.clone(), format!("{} is set and {key} is not: high availability is off", entry.key))
             .help(format!("set {key} to kubernetes or zookeeper, or to none if it is meant to be off"));
+    }
+}
+
+/// A JobManager that announces its pod's IP, which without high availability nobody hears.
+fn own_address(cx: &mut Check<'_>, cluster: &Cluster) {
+    let (Some(member), Some(mode)) = (cx.model.jobmanager(cluster), cluster.mode.filter(|_| is_standalone(cluster)))
+    else {
+        return;
+    };
+    let Host::Given(word) = host(member, mode) else { return };
+    let given = word.text.rsplit('=').next().unwrap_or_default();
+    if services(&cluster.config) != Known::Present(Services::Off) || !is_pod_ip(member, given) {
+        return;
+    }
+    let key = cluster.version.map_or(TYPE[0], |version| version.name_of(TYPE[0]));
+    for taskmanager in cx.model.taskmanagers(cluster) {
+        let address = taskmanager.config.get(&["jobmanager.rpc.address"]).filter(|entry| entry.is_literal());
+        let named = address.filter(|entry| entry.value.contains(|c: char| c.is_ascii_alphabetic()));
+        // A placeholder such as 10.x.x.x is no name.
+        let Some(entry) = named.filter(|entry| !entry.value.starts_with(|c: char| c.is_ascii_digit())) else {
+            continue;
+        };
+        if services(&taskmanager.config) != Known::Present(Services::Off) {
+            continue;
+        }
+        let place = member.in_container(&word.path);
+        let message = format!(
+            "the JobManager announces its pod's IP, and without {key} the TaskManagers look for it at {}",
+            entry.value
+        );
+        cx.report(place, message)
+            .severity(Severity::Error)
+            .help(format!("set {key} to kubernetes and what it needs, or take the argument {} away", word.text))
+            .symptom("dropping message [class akka.actor.ActorSelectionMessage] for non-local recipient")
+            .related(entry.place.clone(), format!("jobmanager.rpc.address is {}", entry.value));
+        return;
     }
 }

@@ -1,9 +1,10 @@
 //! FLK216: a file system whose plugin is not there.
 
-use super::{container_place, has_plugin, plugins_for, remote_folders};
+use super::{Plugins, container_place, has_plugin, plugins_for, plugins_of, remote_folders};
 use crate::doctor::fix::{Edit, Fix, Safety};
-use crate::doctor::model::Member;
-use crate::doctor::rule::{Check, rule};
+use crate::doctor::model::{Cluster, Member};
+use crate::doctor::place::Place;
+use crate::doctor::rule::{Check, Severity, rule};
 
 rule! {
     /// A file system whose plugin is not there
@@ -91,6 +92,7 @@ rule! {
 
 fn check(cx: &mut Check<'_>) {
     for cluster in cx.clusters() {
+        of_operator(cx, cluster);
         let members = cx.model.members_of(cluster);
         let mut said: Vec<&str> = Vec::new();
         for (entry, scheme) in remote_folders(&cluster.config) {
@@ -139,5 +141,32 @@ fn check(cx: &mut Check<'_>) {
                 finding.fix(Fix::of(format!("enable {plugin}"), Safety::Safe, edits));
             }
         }
+    }
+}
+
+/// A FlinkDeployment, whose operator may set the variable by itself: a warning.
+fn of_operator(cx: &mut Check<'_>, cluster: &Cluster) {
+    let Some(pods) = super::templates(cx, cluster) else { return };
+    let node = &cx.object(cluster.object).node;
+    let (Some(image), name) = (node.string_at("/spec/image"), &cluster.name) else { return };
+    let by_option = cluster.config.entries().iter().any(|entry| entry.key.ends_with(".env.ENABLE_BUILT_IN_PLUGINS"));
+    let none = |(spec, container): &(_, _)| plugins_of(name, spec, container, image) == Plugins::These(Vec::new());
+    if by_option || !pods.iter().all(none) {
+        return;
+    }
+    let mut said: Vec<&str> = Vec::new();
+    for (entry, scheme) in remote_folders(&cluster.config) {
+        let Some(plugin) = plugins_for(scheme).first().filter(|_| !said.contains(&scheme)) else { continue };
+        said.push(scheme);
+        let version = crate::flink::role::version_of_flink(image).unwrap_or("VERSION");
+        let message = format!("{} is on {scheme}://, and no plugin for it is enabled", entry.key);
+        cx.report(entry.place.clone(), message)
+            .severity(Severity::Warning)
+            .help(format!(
+                "set the variable ENABLE_BUILT_IN_PLUGINS to {plugin}-{version}.jar in the podTemplate's \
+                 flink-main-container"
+            ))
+            .symptom(format!("Could not find a file system implementation for scheme '{scheme}'"))
+            .related(Place::value(cluster.object, "/spec/image"), "the image has it only beside its plugins folder");
     }
 }

@@ -32,7 +32,7 @@ pub mod flk229_job_never_restarted;
 pub mod flk230_standbys_together;
 pub mod flk231_credentials_in_config_map;
 
-use k8s_openapi::api::core::v1::PodSpec;
+use k8s_openapi::api::core::v1::{Container, PodSpec, PodTemplateSpec};
 
 use crate::doctor::known::Known;
 use crate::doctor::model::config::{Config, ConfigFile, Entry};
@@ -266,12 +266,20 @@ enum Plugins {
 
 /// Which file-system plugins a process has, where only the official image and its entrypoint can tell.
 fn plugins(member: &Member) -> Plugins {
-    let unknown = |why: &str| Plugins::Unknown(format!("{} may have other plugins: {why}", member.workload.name));
-    let Some((spec, container)) = member.workload.flink_container() else { return unknown("no container") };
-    if !is_official(&member.workload.process.image) {
+    let name = &member.workload.name;
+    match member.workload.flink_container() {
+        Some((spec, container)) => plugins_of(name, spec, container, &member.workload.process.image),
+        None => Plugins::Unknown(format!("{name} may have other plugins: no container")),
+    }
+}
+
+/// The same of a container with the name of its workload.
+fn plugins_of(name: &str, spec: &PodSpec, container: &Container, image: &str) -> Plugins {
+    let unknown = |why: &str| Plugins::Unknown(format!("{name} may have other plugins: {why}"));
+    if !is_official(image) {
         return unknown("its image is not the official one");
     }
-    if spec.init_containers.iter().flatten().next().is_some() || member.has_env_from() {
+    if spec.init_containers.iter().flatten().next().is_some() || container.env_from.iter().flatten().next().is_some() {
         return unknown("init containers or envFrom may bring some");
     }
     let into_flink = |path: &str| {
@@ -290,7 +298,8 @@ fn plugins(member: &Member) -> Plugins {
     {
         return unknown("something else than the entrypoint starts it");
     }
-    match member.env("ENABLE_BUILT_IN_PLUGINS").map(|(_, variable)| variable.value.as_deref()) {
+    let variable = container.env.iter().flatten().find(|variable| variable.name == "ENABLE_BUILT_IN_PLUGINS");
+    match variable.map(|variable| variable.value.as_deref()) {
         None => Plugins::These(Vec::new()),
         Some(Some(value)) if !value.contains("$(") && !value.contains("${") && !value.contains("{{") => Plugins::These(
             value
@@ -302,6 +311,43 @@ fn plugins(member: &Member) -> Plugins {
         Some(_) => unknown("ENABLE_BUILT_IN_PLUGINS is not in the manifest"),
     }
 }
+
+/// What a FlinkDeployment makes of its templates: the pods' specification and the container that runs Flink, for both
+/// roles; none where one cannot be read, or is in a file.
+fn templates(cx: &Check<'_>, cluster: &Cluster) -> Option<Vec<(PodSpec, Container)>> {
+    let in_files = cluster.config.entries().iter().any(|entry| entry.key.starts_with("kubernetes.pod-template-file"));
+    if in_files || !cluster.is_custom_resource() {
+        return None;
+    }
+    let node = &cx.object(cluster.object).node;
+    let read = |pointer: &str| match node.at(pointer) {
+        Some(template) => serde_json::from_value::<PodTemplateSpec>(template.to_json()).ok(),
+        None => Some(PodTemplateSpec::default()),
+    };
+    let common = read("/spec/podTemplate")?.spec.unwrap_or_default();
+    let mut found = Vec::new();
+    for own in ["/spec/jobManager/podTemplate", "/spec/taskManager/podTemplate"] {
+        let mut spec = read(own)?.spec.unwrap_or_default();
+        let mut both = Container::default();
+        for part in [&common, &spec] {
+            let Some(main) = part.containers.iter().find(|one| one.name == MAIN_CONTAINER) else { continue };
+            both.env.get_or_insert_default().extend(main.env.iter().flatten().cloned());
+            both.env_from.get_or_insert_default().extend(main.env_from.iter().flatten().cloned());
+            both.volume_mounts.get_or_insert_default().extend(main.volume_mounts.iter().flatten().cloned());
+            both.command = main.command.clone().or(both.command);
+            both.args = main.args.clone().or(both.args);
+        }
+        spec.volumes.get_or_insert_default().extend(common.volumes.iter().flatten().cloned());
+        spec.init_containers.get_or_insert_default().extend(common.init_containers.iter().flatten().cloned());
+        MAIN_CONTAINER.clone_into(&mut both.name);
+        spec.containers = vec![both.clone()];
+        found.push((spec, both));
+    }
+    Some(found)
+}
+
+/// What the operator and native mode call the container that runs Flink.
+const MAIN_CONTAINER: &str = "flink-main-container";
 
 /// The plugins of which one has to be there for a scheme; none for schemes that need none, or are not known.
 fn plugins_for(scheme: &str) -> &'static [&'static str] {

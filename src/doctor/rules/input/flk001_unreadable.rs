@@ -49,7 +49,12 @@ fn check(cx: &mut Check<'_>) {
         // What is missing at the end is shown in the last line that has something.
         let at = if at == file.text.len() { file.text.trim_end().len() } else { at };
         let place = Place::within(Snapshot::file_object(unreadable.file), "", at..at);
-        cx.report(place, format!("this document cannot be read: {}", unreadable.error.message))
-            .help(format!("see what kubectl makes of it: kubectl create --dry-run=client -f {}", file.name));
+        let template = file.text.contains("{{");
+        let help = if template {
+            "render the template first, with helm template for instance, and give what comes out".to_owned()
+        } else {
+            format!("see what kubectl makes of it: kubectl create --dry-run=client -f {}", file.name)
+        };
+        cx.report(place, format!("this document cannot be read: {}", unreadable.error.message)).help(help);
     }
 }

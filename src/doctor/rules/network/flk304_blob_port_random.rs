@@ -1,8 +1,11 @@
 //! FLK304: a BLOB port that the Service in front of it cannot know.
 
-use super::{BLOB, Ports, is_headless, leads_to, service_name, services, without_ha};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use super::{BLOB, Ports, RPC, is_headless, leads_to, service_name, services, services_of, target_of, without_ha};
 use crate::doctor::fix::{Fix, Safety};
 use crate::doctor::known::Known;
+use crate::doctor::model::{Cluster, Member};
 use crate::doctor::place::Place;
 use crate::doctor::rule::{Check, Severity, rule};
 use crate::flink::role::Mode;
@@ -109,6 +112,7 @@ rule! {
 fn check(cx: &mut Check<'_>) {
     for cluster in cx.clusters() {
         let Some(member) = cx.model.jobmanager(cluster) else { continue };
+        not_in_service(cx, cluster, member);
         let Some(file) = member.config.file.map(|number| &cx.model.config_files[number]) else { continue };
         let namespace = member.workload.namespace();
         let address = cluster.config.get(&["jobmanager.rpc.address"]).filter(|entry| entry.is_literal());
@@ -148,5 +152,41 @@ fn check(cx: &mut Check<'_>) {
         if ports.entry.is_none() {
             finding.fix(Fix::add_option(file, "blob.server.port", "6124", Safety::Safe));
         }
+    }
+}
+
+/// A session cluster's BLOB port that is fixed, and that the Service which TaskManagers go through does not have.
+fn not_in_service(cx: &mut Check<'_>, cluster: &Cluster, member: &Member) {
+    let namespace = member.workload.namespace();
+    let address = cluster.config.get(&["jobmanager.rpc.address"]).filter(|entry| entry.is_literal());
+    let Some(name) = address.and_then(|entry| service_name(&entry.value, namespace)) else { return };
+    if cluster.mode != Some(Mode::StandaloneSession) || !matches!(without_ha(&cluster.config), Known::Present(())) {
+        return;
+    }
+    let (Known::Present(blob), Known::Present(rpc)) =
+        (Ports::of(&cluster.config, BLOB), Ports::of(&cluster.config, RPC))
+    else {
+        return;
+    };
+    for (service, spec) in services_of(cx, member) {
+        let ports = || spec.ports.iter().flatten();
+        let has = |wanted: &Ports<'_>| ports().any(|port| u16::try_from(port.port).is_ok_and(|n| wanted.contains(n)));
+        // A port that is meant for it and has another number is FLK301's, as is one that leads elsewhere.
+        let meant = ports().any(|port| {
+            target_of(port) != IntOrString::Int(port.port)
+                || port.port == 6124
+                || port.name.as_deref().is_some_and(|name| name.to_ascii_lowercase().contains("blob"))
+        });
+        if cx.object(service).name != name || blob.is_random() || meant || !has(&rpc) || has(&blob) {
+            continue;
+        }
+        let text = blob.text();
+        cx.report(
+            Place::key(service, "/spec/ports"),
+            format!("Service {name} has no port {text}, where the TaskManagers fetch the jobs' jars"),
+        )
+        .help(format!("add the port {text} to the Service: {{name: blob, port: {text}}}"))
+        .symptom("java.io.IOException: Failed to fetch BLOB")
+        .related(address.map_or_else(|| member.in_container(""), |entry| entry.place.clone()), "the address in use");
     }
 }

@@ -1,6 +1,7 @@
 //! FLK308: the REST API and web UI can be reached from outside.
 
 use k8s_openapi::api::core::v1::ServicePort;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::{refuses_jars, rest_services};
 use crate::doctor::model::Cluster;
@@ -132,6 +133,10 @@ fn check(cx: &mut Check<'_>) {
                 let what = format!("Ingress {}", cx.object(ingress).name);
                 report(cx, cluster, Place::value(ingress, pointer), &what, false);
             }
+            for route in routes(cx, id, spec.ports.iter().flatten().nth(port)) {
+                let what = format!("Route {}", cx.object(route).name);
+                report(cx, cluster, Place::value(route, "/spec/to/name"), &what, false);
+            }
         }
     }
 }
@@ -163,11 +168,15 @@ fn ingresses(cx: &Check<'_>, service: ObjectId, port: Option<&ServicePort>) -> V
             let (number, name) = (backend.at("/service/port/number"), backend.string_at("/service/port/name"));
             let number = number.and_then(Node::text).and_then(|text| text.parse::<i32>().ok());
             let (own_number, own_name) = port.map_or((0, None), |port| (port.port, port.name.as_deref()));
+            // Before networking.k8s.io/v1 a backend was written flat.
+            if let Some(old) = backend.at("/servicePort").and_then(Node::text) {
+                let same = old == own_number.to_string() || own_name == Some(old);
+                return backend.string_at("/serviceName") == Some(&target.name) && same;
+            }
             backend.string_at("/service/name") == Some(&target.name)
                 && (number == Some(own_number) || (name.is_some() && name == own_name))
         };
-        let default = "/spec/defaultBackend".to_owned();
-        let mut backends = vec![default];
+        let mut backends = vec!["/spec/defaultBackend".to_owned(), "/spec/backend".to_owned()];
         for (rule, node) in ingress.node.at("/spec/rules").map(Node::items).unwrap_or_default().iter().enumerate() {
             // A name that only the own machine or network knows.
             let host = node.get("host").and_then(Node::text).unwrap_or_default();
@@ -179,12 +188,35 @@ fn ingresses(cx: &Check<'_>, service: ObjectId, port: Option<&ServicePort>) -> V
             backends.extend((0..paths).map(|path| format!("/spec/rules/{rule}/http/paths/{path}/backend")));
         }
         let backend = backends.into_iter().find(|pointer| ingress.node.at(pointer).is_some_and(leads));
-        found.extend(backend.map(|pointer| (id, format!("{pointer}/service/name"))));
+        found.extend(backend.map(|pointer| {
+            let old = ingress.node.at(&format!("{pointer}/serviceName")).is_some();
+            (id, format!("{pointer}/{}", if old { "serviceName" } else { "service/name" }))
+        }));
     }
     found
 }
 
 /// Annotations that speak of a login or of who may come.
+/// The Routes, OpenShift's Ingresses, that lead to this port of a Service.
+fn routes(cx: &Check<'_>, service: ObjectId, port: Option<&ServicePort>) -> Vec<ObjectId> {
+    let target = cx.object(service);
+    let leads = |route: &Node| {
+        let wanted = route.at("/spec/port/targetPort").and_then(Node::text).unwrap_or_default();
+        // Either the name of the Service's port or the number in the pod; none is the first that the Service has.
+        let own = port.is_some_and(|port| {
+            let number = match &port.target_port {
+                Some(IntOrString::Int(number)) => number.to_string(),
+                Some(IntOrString::String(name)) => name.clone(),
+                None => port.port.to_string(),
+            };
+            port.name.as_deref() == Some(wanted) || number == wanted
+        });
+        route.string_at("/spec/to/name") == Some(&target.name) && own && !is_guarded(route.at("/metadata/annotations"))
+    };
+    let all = cx.of_kind("Route").into_iter();
+    all.filter(|id| cx.object(*id).namespace == target.namespace && leads(&cx.object(*id).node)).collect()
+}
+
 fn is_guarded(annotations: Option<&Node>) -> bool {
     const WORDS: [&str; 9] = [
         "auth",

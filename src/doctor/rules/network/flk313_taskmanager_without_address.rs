@@ -83,7 +83,7 @@ fn check(cx: &mut Check<'_>) {
                 continue;
             }
         }
-        if member.has_env_from() {
+        if member.has_env_from() && member.config.get(&["jobmanager.rpc.address"]).is_none() {
             cx.unknown("JOB_MANAGER_RPC_ADDRESS may come from envFrom");
             continue;
         }

@@ -3,9 +3,10 @@
 use super::{memory_limit, process_size_key, size};
 use crate::doctor::model::Member;
 use crate::doctor::model::config::Entry;
-use crate::doctor::rule::{Check, rule};
+use crate::doctor::rule::{Check, Severity, rule};
 use crate::flink::memory::MemorySize;
 use crate::flink::quantity::Quantity;
+use crate::flink::version::Version;
 
 rule! {
     /// Flink's memory without the JVM's own is set, and both together are more than the limit
@@ -96,7 +97,23 @@ fn check(cx: &mut Check<'_>) {
         if member.config.get(&[key]).is_some() || member.config.open.is_some() {
             continue;
         }
-        let (Some((entry, flink)), Some((place, text, limit))) = (flink_size(member), memory_limit(member)) else {
+        let Some((place, text, limit)) = memory_limit(member) else { continue };
+        let Some((entry, flink)) = flink_size(member) else {
+            if let Some((entry, heap)) = old_heap(member).filter(|(_, heap)| limit <= Quantity::whole(*heap)) {
+                let heap = MemorySize::of_bytes(heap);
+                cx.report(
+                    entry.key_place.clone(),
+                    format!(
+                        "{} gives the {} a heap of {heap}, and the limit {text} leaves the JVM nothing beside it",
+                        entry.key,
+                        member.role_name()
+                    ),
+                )
+                .severity(Severity::Error)
+                .help(format!("set {key} instead, to the container's limit"))
+                .symptom("Last State: Terminated, Reason: OOMKilled, Exit Code: 137")
+                .related(place, format!("the limit is {text}"));
+            }
             continue;
         };
         let process = process_of(member, flink);
@@ -138,6 +155,19 @@ fn flink_size(member: &Member) -> Option<(&Entry, u64)> {
             or("taskmanager.memory.framework.off-heap.size", 128) + or("taskmanager.memory.task.off-heap.size", 0);
         // Without the network's share, which comes on top.
         Some((entry, heap + managed + framework + off_heap))
+    })
+}
+
+/// The heap, or for a TaskManager from 1.10 on the heap with all else of Flink's, by its names before Flink 2.
+fn old_heap(member: &Member) -> Option<(&Entry, u64)> {
+    if member.version.is_some_and(|version| version >= Version::new(2, 0, 0)) {
+        return None;
+    }
+    let prefix = if member.is_jobmanager() { "jobmanager.heap" } else { "taskmanager.heap" };
+    let of_size = size(member, &format!("{prefix}.size")).map(|(entry, size)| (entry, size.bytes()));
+    of_size.or_else(|| {
+        let entry = member.config.get(&[&format!("{prefix}.mb")])?;
+        Some((entry, entry.value.trim().parse::<u64>().ok()? << 20))
     })
 }
 
