@@ -150,8 +150,8 @@ fn of_operator(cx: &mut Check<'_>, cluster: &Cluster) {
     let node = &cx.object(cluster.object).node;
     let (Some(image), name) = (node.string_at("/spec/image"), &cluster.name) else { return };
     let by_option = cluster.config.entries().iter().any(|entry| entry.key.ends_with(".env.ENABLE_BUILT_IN_PLUGINS"));
-    let none = |(spec, container): &(_, _)| plugins_of(name, spec, container, image) == Plugins::These(Vec::new());
-    if by_option || !pods.iter().all(none) {
+    let without = |(spec, container): &(_, _)| plugins_of(name, spec, container, image) == Plugins::These(Vec::new());
+    if by_option || !pods.iter().all(without) {
         return;
     }
     let mut said: Vec<&str> = Vec::new();
