@@ -290,7 +290,11 @@ impl Reader<'_> {
                     names.insert((CLUSTER_ROLE.kind, String::new(), role.to_owned()));
                 }
             }
-            for binding in others.into_iter().filter(|_| own.is_empty()) {
+            // What everybody is given is not meant for this account.
+            let is_named = own
+                .iter()
+                .any(|binding| rights::names(&binding.node, &binding.namespace, namespace, account) == Some(true));
+            for binding in others.into_iter().filter(|_| !is_named) {
                 for subject in binding.node.get("subjects").map(Node::items).unwrap_or_default() {
                     let (name, of) = (subject.string_at("/name").unwrap_or_default(), subject.string_at("/namespace"));
                     let of = of.unwrap_or(&binding.namespace);
