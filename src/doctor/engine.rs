@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::sync::Once;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::finding::Finding;
 use super::model::Model;
@@ -32,29 +33,67 @@ pub struct Outcome {
     pub undeclared: Vec<(&'static str, String)>,
 }
 
-/// Runs all `rules` on a snapshot. A rule that panics does not keep the others from running.
+/// With fewer members than this, threads cost more than they save.
+const MANY: usize = 200;
+
+/// Runs all `rules` on a snapshot, on all processors where there is much to look at. A rule that panics does not keep the
+/// others from running.
 pub fn run(snapshot: &Snapshot, model: &Model, rules: &[&'static Rule]) -> Outcome {
+    let rules: Vec<&'static Rule> =
+        rules.iter().copied().filter(|rule| snapshot.live.is_some() || !rule.live).collect();
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let threads = if model.members.len() < MANY { 1 } else { processors };
     let mut outcome = Outcome::default();
-    for rule in rules.iter().filter(|rule| snapshot.live.is_some() || !rule.live) {
-        let looked = quietly(|| {
-            let mut check = Check::new(rule, snapshot, model);
-            (rule.check)(&mut check);
-            check
-        });
-        match looked {
-            Ok(check) => {
-                outcome.findings.extend(check.findings);
-                outcome.skipped.extend(check.skipped.into_iter().map(|reason| Skipped { code: rule.code, reason }));
-                outcome.undeclared.extend(check.undeclared.into_inner().into_iter().map(|kind| (rule.code, kind)));
+    if threads == 1 {
+        rules.iter().for_each(|rule| outcome.add(look(snapshot, model, rule)));
+    } else {
+        // Each takes the next rule when it is done with one: some take a hundred times as long as others.
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let mut part = Outcome::default();
+            while let Some(rule) = rules.get(next.fetch_add(1, Ordering::Relaxed)) {
+                part.add(look(snapshot, model, rule));
             }
-            Err(said) => outcome.failed.push((rule.code, said)),
-        }
+            part
+        };
+        std::thread::scope(|scope| {
+            let handles: Vec<_> = (0..threads).map(|_| scope.spawn(&work)).collect();
+            handles.into_iter().filter_map(|handle| handle.join().ok()).for_each(|part| outcome.add(part));
+        });
+        outcome.skipped.sort();
     }
     for finding in &mut outcome.findings {
         leave_to_the_operator(snapshot, model, finding);
     }
     sort(snapshot, &mut outcome.findings, |finding| finding);
     outcome
+}
+
+impl Outcome {
+    fn add(&mut self, part: Outcome) {
+        self.findings.extend(part.findings);
+        self.skipped.extend(part.skipped);
+        self.failed.extend(part.failed);
+        self.undeclared.extend(part.undeclared);
+    }
+}
+
+/// What one rule says.
+fn look(snapshot: &Snapshot, model: &Model, rule: &'static Rule) -> Outcome {
+    let looked = quietly(|| {
+        let mut check = Check::new(rule, snapshot, model);
+        (rule.check)(&mut check);
+        check
+    });
+    match looked {
+        Ok(check) => Outcome {
+            findings: check.findings,
+            skipped: check.skipped.into_iter().map(|reason| Skipped { code: rule.code, reason }).collect(),
+            undeclared: check.undeclared.into_inner().into_iter().map(|kind| (rule.code, kind)).collect(),
+            failed: Vec::new(),
+        },
+        Err(said) => Outcome { failed: vec![(rule.code, said)], ..Outcome::default() },
+    }
 }
 
 thread_local! {
