@@ -106,9 +106,10 @@ pub async fn run(args: &DoctorArgs, connection: &ConnectionArgs, ui: &Ui) -> Res
     let look = Look { args, control: &control, connection: connection.as_ref(), namespace: &namespace };
     let seen = look.until_settled(files, ui).await?;
     if connection.is_some() && seen.report.summary.clusters == 0 {
-        let what = match args.all_namespaces {
-            true => "No Flink cluster found".to_owned(),
-            false => format!("No Flink cluster in namespace {}", seen.report.target.namespaces.join(", ")),
+        let what = if args.all_namespaces {
+            "No Flink cluster found".to_owned()
+        } else {
+            format!("No Flink cluster in namespace {}", seen.report.target.namespaces.join(", "))
         };
         ui.note(what + if seen.unseen.is_empty() { "." } else { ", as far as could be seen." });
     }
@@ -202,10 +203,10 @@ impl Look<'_> {
         }
         let mut outcome = engine::run(&snapshot, &model, &self.control.rules());
         outcome.skipped.extend(not_read(&snapshot, &self.control.rules(), &outcome.skipped));
-        if let Some(name) = &self.args.name {
-            if !model.clusters.iter().any(|cluster| cluster.name == *name) {
-                return Err(no_such_cluster(name, &model, &target, &unseen));
-            }
+        if let Some(name) = &self.args.name
+            && !model.clusters.iter().any(|cluster| cluster.name == *name)
+        {
+            return Err(no_such_cluster(name, &model, &target, &unseen));
         }
         let mut controlled = self.control.apply(&mut snapshot, outcome);
         if let Some(name) = &self.args.name {
@@ -253,9 +254,10 @@ fn no_such_cluster(name: &str, model: &Model, target: &Target, unseen: &[String]
     if let Some(why) = unseen.first() {
         return error.hint(format!("it may be there and not be seen: {why}"));
     }
-    match known.is_empty() {
-        true => error.hint("look in another one: -n NAMESPACE, -A"),
-        false => error.hint(format!("there is: {}", known.join(", "))),
+    if known.is_empty() {
+        error.hint("look in another one: -n NAMESPACE, -A")
+    } else {
+        error.hint(format!("there is: {}", known.join(", ")))
     }
 }
 

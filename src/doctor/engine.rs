@@ -45,7 +45,9 @@ pub fn run(snapshot: &Snapshot, model: &Model, rules: &[&'static Rule]) -> Outco
     let threads = if model.members.len() < MANY { 1 } else { processors };
     let mut outcome = Outcome::default();
     if threads == 1 {
-        rules.iter().for_each(|rule| outcome.add(look(snapshot, model, rule)));
+        for rule in &rules {
+            outcome.add(look(snapshot, model, rule));
+        }
     } else {
         // Each takes the next rule when it is done with one: some take a hundred times as long as others.
         let next = AtomicUsize::new(0);
@@ -57,8 +59,10 @@ pub fn run(snapshot: &Snapshot, model: &Model, rules: &[&'static Rule]) -> Outco
             part
         };
         std::thread::scope(|scope| {
-            let handles: Vec<_> = (0..threads).map(|_| scope.spawn(&work)).collect();
-            handles.into_iter().filter_map(|handle| handle.join().ok()).for_each(|part| outcome.add(part));
+            let handles: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+            for part in handles.into_iter().filter_map(|handle| handle.join().ok()) {
+                outcome.add(part);
+            }
         });
         outcome.skipped.sort();
     }

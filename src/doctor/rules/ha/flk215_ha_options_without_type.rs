@@ -107,6 +107,10 @@ fn own_address(cx: &mut Check<'_>, cluster: &Cluster) {
     else {
         return;
     };
+    // Several JobManagers are FLK205's.
+    if member.workload.replicas > 1 {
+        return;
+    }
     let Host::Given(word) = host(member, mode) else { return };
     let given = word.text.rsplit('=').next().unwrap_or_default();
     if services(&cluster.config) != Known::Present(Services::Off) || !is_pod_ip(member, given) {
