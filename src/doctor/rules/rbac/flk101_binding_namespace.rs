@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 
+use crate::doctor::fix::{Edit, Fix, Safety};
 use crate::doctor::model::{Cluster, Member};
 use crate::doctor::place::Place;
 use crate::doctor::rights;
 use crate::doctor::rule::{Check, rule};
+use crate::flink::role::Mode;
 use crate::manifests::tree::Node;
 
 rule! {
@@ -13,7 +15,8 @@ rule! {
     ///
     /// ## Why it matters
     ///
-    /// A RoleBinding grants rights in its own namespace and nowhere else, whatever namespace its subjects are in. If that
+    /// With high availability in ConfigMaps, and in native mode, Flink's processes need rights in the namespace of their pods. A
+    /// RoleBinding grants rights in its own namespace and nowhere else, whatever namespace its subjects are in. If that
     /// namespace does not exist, the API server refuses the file; if it does, the JobManager fails at its first request:
     ///
     /// ```text
@@ -42,6 +45,11 @@ rule! {
     ///       - name: jobmanager
     ///         image: flink:1.20.5
     ///         args: [jobmanager]
+    ///         env:
+    ///         - name: FLINK_PROPERTIES
+    ///           value: |
+    ///             high-availability.type: kubernetes
+    ///             kubernetes.namespace: flink
     /// ```
     ///
     /// Use instead:
@@ -66,6 +74,11 @@ rule! {
     ///       - name: jobmanager
     ///         image: flink:1.20.5
     ///         args: [jobmanager]
+    ///         env:
+    ///         - name: FLINK_PROPERTIES
+    ///           value: |
+    ///             high-availability.type: kubernetes
+    ///             kubernetes.namespace: flink
     /// ```
     ///
     /// ## Fix
@@ -80,7 +93,7 @@ rule! {
 
 fn check(cx: &mut Check<'_>) {
     let mut accounts: HashMap<(&str, &str), (&Cluster, &Member)> = HashMap::new();
-    for (cluster, member) in cx.members() {
+    for (cluster, member) in cx.members().into_iter().filter(|(cluster, member)| needs_rights(cluster, member)) {
         let account = (member.workload.namespace(), member.service_account());
         accounts.entry(account).or_insert((cluster, member));
     }
@@ -100,8 +113,11 @@ fn check(cx: &mut Check<'_>) {
             if meant || !rights::bindings(cx.snapshot(), namespace, account, namespace).named.is_empty() {
                 continue;
             }
+            let place = Place::value(id, "/metadata/namespace");
+            let title = format!("move RoleBinding {} to {namespace}", binding.name);
+            let fix = Fix::new(title, Safety::Unsafe, Edit::Replace(place.clone(), namespace.to_owned()));
             cx.report(
-                Place::value(id, "/metadata/namespace"),
+                place,
                 format!(
                     "RoleBinding {} is in namespace {elsewhere}, where it grants service account {account} of {namespace} \
                      nothing for its own pods",
@@ -110,8 +126,15 @@ fn check(cx: &mut Check<'_>) {
             )
             .help(format!("set metadata.namespace to {namespace}, and have its Role there"))
             .related(member.in_spec("serviceAccountName"), "the pods that need the rights")
+            .fix(fix)
             .cluster(&cluster.namespace, &cluster.name);
             break;
         }
     }
+}
+
+/// Whether a process asks anything of the API server. Without high availability an account may be bound elsewhere for the jobs'
+/// sake alone.
+fn needs_rights(cluster: &Cluster, member: &Member) -> bool {
+    member.config.has_kubernetes_ha() || member.config.open.is_some() || cluster.mode.is_some_and(Mode::is_native)
 }
