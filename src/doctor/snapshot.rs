@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use super::known::Known;
 use super::live::LiveFacts;
 use super::source::Unreadable;
-use crate::manifests::tree::{self, Content, Node, Span, Style};
+use crate::manifests::tree::{Content, Node, Span, Style};
 
 /// The number of an object in its [`Snapshot`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -392,7 +392,7 @@ fn literal_offset(file: &SourceFile, span: Span, value: &str, at: usize) -> Opti
     let blank = |text: &str| text.split('\n').take_while(|line| line.trim().is_empty()).count();
     let source = &file.text[span.range()];
     // The parser's span may begin behind leading blank lines; the value has them all.
-    let first = file.line_of(span.start as usize) + blank(source.split_inclusive('\n').collect::<String>().as_str());
+    let first = file.line_of(span.start as usize) + blank(source);
     let first_of_value = blank(value);
     let line_of_value = value.get(..at)?.matches('\n').count();
     let line = (first + line_of_value).checked_sub(first_of_value)?;
@@ -404,12 +404,10 @@ fn literal_offset(file: &SourceFile, span: Span, value: &str, at: usize) -> Opti
     Some((range.start + indent + column).min(range.end))
 }
 
-/// A text with where each of its YAML documents, in kubectl's reading, begins.
-pub use tree::Document;
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::manifests::tree;
 
     #[test]
     fn a_line_inside_a_block_scalar_is_found_in_the_file() {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::snapshot::{BARE_FILE, Object, Snapshot, SourceFile};
 use crate::error::{Error, Result};
 use crate::flink::config::{FILE, LEGACY_FILE};
+use crate::flink::properties::is_log4j;
 use crate::manifests::tree::{self, Content, Node, ParseError, Span, Style};
 
 /// A document that could not be read.
@@ -144,7 +145,7 @@ fn is_manifest(name: &str) -> bool {
 
 /// Flink's own configuration files, by their names.
 fn is_bare(name: &str) -> bool {
-    name == FILE || name == LEGACY_FILE || (name.starts_with("log4j") && name.ends_with(".properties"))
+    name == FILE || name == LEGACY_FILE || is_log4j(name)
 }
 
 /// Adds files to a snapshot. `namespace` is that of objects that name none, where the user gave one.

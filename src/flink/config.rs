@@ -7,6 +7,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use serde_json::Value;
 
@@ -32,13 +33,13 @@ impl Configuration {
     /// `config.yaml` is not valid YAML; the message names `origin` and the line. The legacy format has no errors: Flink
     /// skips lines that it does not understand.
     pub fn read(origin: &str, file_name: &str, text: &str) -> Result<Self> {
-        let mut entries = BTreeMap::new();
-        if file_name == LEGACY_FILE {
-            entries.extend(legacy_entries(text));
+        let found = if file_name == LEGACY_FILE {
+            legacy_entries(text)
         } else {
             let document = tree::parse(text, 0).map_err(|error| yaml::not_valid(origin, text, &error))?;
-            flatten("", document.as_ref(), &mut entries);
-        }
+            yaml_entries(document.as_ref())
+        };
+        let entries = found.into_iter().map(|found| (found.key, found.value)).collect();
         Ok(Configuration { entries })
     }
 
@@ -63,30 +64,71 @@ impl Configuration {
     }
 }
 
-/// `key: value` lines; what does not look so is skipped, as Flink skips it (with a warning in its log).
-fn legacy_entries(text: &str) -> impl Iterator<Item = (String, String)> {
-    text.lines().filter_map(|line| {
-        let line = line.split('#').next().unwrap_or_default();
-        let (key, value) = line.split_once(": ")?;
-        let (key, value) = (key.trim(), value.trim());
-        (!key.is_empty() && !value.is_empty()).then(|| (key.to_owned(), value.to_owned()))
-    })
+/// One `key: value` of a file, with its places in the text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The key, flattened: `a.b.c`.
+    pub key: String,
+    /// The value as Flink would read it.
+    pub value: String,
+    /// The key's bytes; of a nested one those of its last part.
+    pub key_range: Range<usize>,
+    /// The value's bytes.
+    pub value_range: Range<usize>,
 }
 
-fn flatten(prefix: &str, node: Option<&Node>, entries: &mut BTreeMap<String, String>) {
-    let Some(node) = node else { return };
-    for (key, value) in node.entries() {
-        let key = key.core_text().unwrap_or_default();
-        let key = if prefix.is_empty() { key.into_owned() } else { format!("{prefix}.{key}") };
-        flatten(&key, Some(value), entries);
+/// The entries of `flink-conf.yaml`, in order; what does not look like one is skipped, as Flink skips it, with a warning in its
+/// log (`GlobalConfiguration.loadYAMLResource`).
+pub fn legacy_entries(text: &str) -> Vec<Found> {
+    let mut entries = Vec::new();
+    let mut start = 0;
+    for whole in text.split_inclusive('\n') {
+        let line = whole.split('#').next().unwrap_or_default();
+        if let Some(colon) = line.find(": ") {
+            let trimmed = |from: usize, part: &str| {
+                let begin = from + part.len() - part.trim_start().len();
+                begin..begin + part.trim().len()
+            };
+            let (key, value) = (trimmed(start, &line[..colon]), trimmed(start + colon + 2, &line[colon + 2..]));
+            if !key.is_empty() && !value.is_empty() {
+                entries.push(Found {
+                    key: text[key.clone()].to_owned(),
+                    value: text[value.clone()].to_owned(),
+                    key_range: key,
+                    value_range: value,
+                });
+            }
+        }
+        start += whole.len();
     }
-    let text = match &node.content {
-        Content::Scalar(..) => node.core_text().map(Cow::into_owned),
-        // Lists are written with semicolons, as in every other place where Flink takes them as text.
-        Content::Sequence(items) => Some(items.iter().filter_map(Node::core_text).collect::<Vec<_>>().join(";")),
-        Content::Mapping(_) => None,
-    };
-    entries.extend(text.filter(|_| !prefix.is_empty()).map(|text| (prefix.to_owned(), text)));
+    entries
+}
+
+/// The entries of `config.yaml`, in order. Lists are joined with semicolons, as in every other place where Flink takes them as
+/// text.
+pub fn yaml_entries(document: Option<&Node>) -> Vec<Found> {
+    let mut entries = Vec::new();
+    flatten("", document, &mut entries);
+    entries
+}
+
+fn flatten(prefix: &str, node: Option<&Node>, entries: &mut Vec<Found>) {
+    for (key, value) in node.map(Node::entries).unwrap_or_default() {
+        let name = key.core_text().unwrap_or_default();
+        let name = if prefix.is_empty() { name.into_owned() } else { format!("{prefix}.{name}") };
+        let text = match &value.content {
+            Content::Scalar(..) => value.core_text().map(Cow::into_owned),
+            Content::Sequence(items) => Some(items.iter().filter_map(Node::core_text).collect::<Vec<_>>().join(";")),
+            Content::Mapping(_) => None,
+        };
+        entries.extend(text.map(|value_text| Found {
+            key: name.clone(),
+            value: value_text,
+            key_range: key.span.range(),
+            value_range: value.span.range(),
+        }));
+        flatten(&name, Some(value), entries);
+    }
 }
 
 /// A configuration file of one `key: value` a line, edited in place: comments and order stay.

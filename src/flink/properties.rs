@@ -15,6 +15,11 @@ pub struct Property {
     pub value_range: Range<usize>,
 }
 
+/// The names that Flink's start scripts give to Log4j (`config.sh`, `flink-console.sh`, `flink-daemon.sh`).
+pub fn is_log4j(file_name: &str) -> bool {
+    file_name.starts_with("log4j") && file_name.ends_with(".properties")
+}
+
 /// Reads a text. There are no errors: every line that is no comment is a property.
 pub fn read(text: &str) -> Vec<Property> {
     let mut properties = Vec::new();

@@ -8,7 +8,7 @@ use super::super::known::Known;
 use super::super::place::Place;
 use super::super::snapshot::{ObjectId, Snapshot};
 use crate::cluster::membership::is_kubernetes;
-use crate::flink::config::{Configuration, LEGACY_FILE};
+use crate::flink::config::{self, Configuration, LEGACY_FILE};
 use crate::flink::properties::{self, Property};
 use crate::manifests::tree::{self, Content, Node, ParseError, Style};
 
@@ -87,18 +87,12 @@ impl ConfigFile {
             tree: None,
         };
         if name == LEGACY_FILE {
-            for (key, value) in legacy_lines(text) {
-                file.push(&text[key.clone()], &text[value.clone()], key, value);
-            }
+            file.add(config::legacy_entries(text));
             return file;
         }
         match tree::parse(text, 0) {
             Ok(tree) => {
-                let mut found = Vec::new();
-                flatten("", tree.as_ref(), &mut found);
-                for (key, value, key_range, value_range) in found {
-                    file.push(&key, &value, key_range, value_range);
-                }
+                file.add(config::yaml_entries(tree.as_ref()));
                 file.tree = tree;
             }
             Err(error) => file.error = Some(error),
@@ -106,13 +100,15 @@ impl ConfigFile {
         file
     }
 
-    fn push(&mut self, key: &str, value: &str, key_range: Range<usize>, value_range: Range<usize>) {
-        self.entries.push(Arc::new(Entry {
-            key: key.to_owned(),
-            value: value.to_owned(),
-            place: Place::within(self.object, &self.pointer, value_range),
-            key_place: Place::within(self.object, &self.pointer, key_range),
-            origin: Origin::File,
+    fn add(&mut self, found: Vec<config::Found>) {
+        self.entries.extend(found.into_iter().map(|found| {
+            Arc::new(Entry {
+                key: found.key,
+                value: found.value,
+                place: Place::within(self.object, &self.pointer, found.value_range),
+                key_place: Place::within(self.object, &self.pointer, found.key_range),
+                origin: Origin::File,
+            })
         }));
     }
 
@@ -124,43 +120,6 @@ impl ConfigFile {
     /// The old format, whose every line is `key: value`.
     pub fn is_legacy(&self) -> bool {
         self.name == LEGACY_FILE
-    }
-}
-
-/// The places of key and value of each line that Flink's old parser takes (`GlobalConfiguration.loadYAMLResource`).
-fn legacy_lines(text: &str) -> Vec<(Range<usize>, Range<usize>)> {
-    let mut lines = Vec::new();
-    let mut start = 0;
-    for whole in text.split_inclusive('\n') {
-        let line = whole.split('#').next().unwrap_or_default();
-        if let Some(colon) = line.find(": ") {
-            let trimmed = |from: usize, part: &str| {
-                let begin = from + part.len() - part.trim_start().len();
-                begin..begin + part.trim().len()
-            };
-            let (key, value) = (trimmed(start, &line[..colon]), trimmed(start + colon + 2, &line[colon + 2..]));
-            if !key.is_empty() && !value.is_empty() {
-                lines.push((key, value));
-            }
-        }
-        start += whole.len();
-    }
-    lines
-}
-
-type Found = (String, String, Range<usize>, Range<usize>);
-
-fn flatten(prefix: &str, node: Option<&Node>, found: &mut Vec<Found>) {
-    for (key, value) in node.map(Node::entries).unwrap_or_default() {
-        let name = key.core_text().unwrap_or_default();
-        let name = if prefix.is_empty() { name.into_owned() } else { format!("{prefix}.{name}") };
-        let text = match &value.content {
-            Content::Scalar(..) => value.core_text().map(std::borrow::Cow::into_owned),
-            Content::Sequence(items) => Some(items.iter().filter_map(Node::core_text).collect::<Vec<_>>().join(";")),
-            Content::Mapping(_) => None,
-        };
-        found.extend(text.map(|text| (name.clone(), text, key.span.range(), value.span.range())));
-        flatten(&name, Some(value), found);
     }
 }
 

@@ -13,7 +13,8 @@ use super::snapshot::{BARE_FILE, ObjectId, Snapshot};
 use crate::cluster::membership::{self, Member as Grouped};
 use crate::cluster::workload::Workload;
 use crate::flink::config::{FILE, LEGACY_FILE};
-use crate::flink::role::{Mode, Process, Role, version_of_flink};
+use crate::flink::properties::is_log4j;
+use crate::flink::role::{Mode, Role, version_of_flink};
 use crate::flink::version::Version;
 
 /// The kinds that make pods, with the pointer to the pods' specification.
@@ -241,7 +242,7 @@ impl Model {
     fn read_file(&mut self, object: ObjectId, pointer: &str, name: &str, text: &str) {
         if let Some(name) = [FILE, LEGACY_FILE].into_iter().find(|known| *known == name) {
             self.add_config(object, pointer, name, text);
-        } else if is_log_file(name) {
+        } else if is_log4j(name) {
             self.log_files.push(LogFile::read(object, pointer, name, text));
         }
     }
@@ -376,11 +377,6 @@ fn workload(snapshot: &Snapshot, id: ObjectId) -> Option<Workload> {
     }?;
     workload.metadata.namespace = Some(object.namespace.clone());
     Some(workload)
-}
-
-/// The names that Flink's start scripts give to Log4j (`config.sh`, `flink-console.sh`, `flink-daemon.sh`).
-fn is_log_file(name: &str) -> bool {
-    name.starts_with("log4j") && name.ends_with(".properties")
 }
 
 /// `flink:1.20`, `apache/flink:...`, behind any registry: an image whose configuration is known.
@@ -539,9 +535,4 @@ fn flink_deployment(snapshot: &Snapshot, id: ObjectId) -> Cluster {
         mode: Some(mode),
         operator: Some(object.name.clone()),
     }
-}
-
-/// Whether a process is Flink's: for objects that are no workloads of the model.
-pub fn runs_flink(spec: &PodSpec) -> bool {
-    Process::of(spec).is_some()
 }
