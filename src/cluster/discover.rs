@@ -22,7 +22,7 @@ use crate::flink::role::{Mode, Process, Role};
 use crate::flink::storage::{self, Storage};
 
 /// How many objects the API server is asked for at a time.
-const PAGE: u32 = 500;
+pub(super) const PAGE: u32 = 500;
 
 /// Where to look.
 #[derive(Debug, Clone, PartialEq, Eq)]

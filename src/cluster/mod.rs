@@ -8,6 +8,7 @@ pub mod diagnose;
 pub mod discover;
 pub mod facts;
 pub mod flink_rest;
+pub mod ha;
 mod health;
 pub mod membership;
 pub mod preflight;

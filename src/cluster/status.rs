@@ -111,7 +111,11 @@ fn ha_data(id: &str, maps: &[ConfigMap]) -> HaData {
                 }
                 data.cluster.jobs.extend(part.jobs);
             }
-            Some(MapKind::Job(job)) => data.checkpoints.extend(ha::latest_checkpoint(map).map(|number| (job, number))),
+            Some(MapKind::Job(job)) => {
+                let read = ha::HaMap::read(map);
+                let latest = read.as_ref().and_then(ha::HaMap::latest_checkpoint);
+                data.checkpoints.extend(latest.map(|(number, _)| (job, number)));
+            }
             None => {}
         }
     }

@@ -105,6 +105,46 @@ pub fn telling(log: &str) -> Option<Telling> {
     Some(Telling { line: clean(lines[at]), hint: None, lasting: false })
 }
 
+/// A job that a JobManager could not recover, at which it ended.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Unrecoverable {
+    /// The job's id.
+    pub job: String,
+    /// The entry that points to what is missing: `jobGraph-JOB`, `executionPlan-JOB`.
+    pub key: Option<String>,
+    /// The ConfigMap that holds the entry.
+    pub config_map: Option<String>,
+    /// The file that is not there. None where another cause is given.
+    pub missing: Option<String>,
+}
+
+/// Finds the job that a JobManager could not recover (`SessionDispatcherLeaderProcess.tryRecoverJob`), in the log of a
+/// process that ended at it. Flink names only the first such job.
+pub fn unrecoverable(log: &str) -> Option<Unrecoverable> {
+    let lines: Vec<&str> = log.lines().collect();
+    let (at, rest) = (lines.iter().enumerate().rev())
+        .find_map(|(at, line)| Some((at, line.split_once("Could not recover job with job id ")?.1)))?;
+    let id = |text: &str| text.chars().take_while(char::is_ascii_alphanumeric).collect::<String>();
+    let after = |phrase: &str| lines[at..].iter().find_map(|line| Some(line.split_once(phrase)?.1));
+    let key = after("from state handle under ").map(|rest| {
+        rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect::<String>()
+    });
+    // KubernetesStateHandleStore{configMapName='flink-cluster-config-map'}, in what the store says of itself.
+    let maps = lines.iter().filter_map(|line| line.split_once("configMapName='")?.1.split_once('\''));
+    // `(Permission denied)` is a FileNotFoundException too.
+    let missing = after("FileNotFoundException: ").filter(|rest| {
+        ["No such file or directory", "does not exist", "No such file or object", "NoSuchKey", "404"]
+            .iter()
+            .any(|gone| rest.contains(gone))
+    });
+    Some(Unrecoverable {
+        job: id(rest),
+        key,
+        config_map: maps.map(|(map, _)| map.to_owned()).next_back(),
+        missing: missing.map(|rest| rest.split(" (").next().unwrap_or(rest).trim().to_owned()),
+    })
+}
+
 /// Stack frames, blank lines, and what the JVM says at every end.
 fn is_noise(line: &str) -> bool {
     let text = line.trim();
@@ -208,6 +248,25 @@ WARNING: System::setSecurityManager will be removed in a future release
              /tmp/flink-ha/default/submittedJobGraph76 (No such file or directory))"
         );
         assert!(telling.lasting && telling.hint.unwrap().contains("clean-ha"));
+    }
+
+    #[test]
+    fn which_job_and_which_file() {
+        let log = "\
+2026-11-21 08:00:00,000 INFO  o.a.f.r.jobmanager.DefaultJobGraphStore [] - Retrieved job ids [7601318e4ccd7281759507f40830fea9] from KubernetesStateHandleStore{configMapName='flink-cluster-config-map'}
+2026-11-21 08:00:01,000 ERROR o.a.f.r.entrypoint.ClusterEntrypoint [] - Fatal error occurred in the cluster entrypoint.
+java.util.concurrent.CompletionException: org.apache.flink.util.FlinkRuntimeException: Could not recover job with job id 7601318e4ccd7281759507f40830fea9.
+Caused by: org.apache.flink.util.FlinkException: Could not retrieve submitted JobGraph from state handle under jobGraph-7601318e4ccd7281759507f40830fea9. This indicates that the retrieved state handle is broken. Try cleaning the state handle store.
+Caused by: java.io.FileNotFoundException: /tmp/flink/ha/default/submittedJobGraph76 (No such file or directory)
+";
+        let job = "7601318e4ccd7281759507f40830fea9";
+        let found = unrecoverable(log).unwrap();
+        assert_eq!((found.job.as_str(), found.key), (job, Some(format!("jobGraph-{job}"))));
+        assert_eq!(found.config_map.as_deref(), Some("flink-cluster-config-map"));
+        assert_eq!(found.missing.as_deref(), Some("/tmp/flink/ha/default/submittedJobGraph76"));
+        let denied = unrecoverable(&log.replace("No such file or directory", "Permission denied")).unwrap();
+        assert_eq!((denied.job.as_str(), denied.missing), (job, None));
+        assert_eq!(unrecoverable("all is well"), None);
     }
 
     #[test]

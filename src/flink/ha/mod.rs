@@ -5,24 +5,37 @@
 //! other ConfigMaps of a native cluster, so that only the name tells. (`KubernetesHaServices`,
 //! `KubernetesLeaderElectionHaServices`, `Constants` in flink-kubernetes.)
 
-use std::time::Duration;
+mod lease;
+mod map;
+mod pointer;
 
-use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ConfigMap;
-use serde_json::Value;
 
-/// The annotation that holds the lease, on every ConfigMap that a leader is elected with (`KubernetesLeaderElector`).
-pub const LEADER_ANNOTATION: &str = "control-plane.alpha.kubernetes.io/leader";
+pub use self::lease::{DEFAULT_LEASE_DURATION, DEFAULT_RETRY_PERIOD, LEADER_ANNOTATION, LeaderRecord, leader};
+pub use self::map::{Generation, HaMap, is_flinks_key, is_leaders_key};
+pub use self::pointer::{Pointer, Target};
+
+/// The label of the cluster-id on everything that Flink itself creates.
+pub const APP_LABEL: &str = "app";
+/// The label that everything has that Flink itself creates, on standalone clusters too.
+pub const TYPE_LABEL: (&str, &str) = ("type", "flink-native-kubernetes");
+/// What the keys begin with under which a leader announces itself, from Flink 1.15 on.
+const LEADER_KEY: &str = "org.apache.flink.k8s.leader.";
 
 /// The name of the cluster's ConfigMap from Flink 1.15 on, where the leader stands.
 pub fn cluster_config_map(cluster_id: &str) -> String {
     format!("{cluster_id}-cluster-config-map")
 }
 
+/// The name of a job's ConfigMap from Flink 1.15 on.
+pub fn job_config_map(cluster_id: &str, job: &str) -> String {
+    format!("{cluster_id}-{job}-config-map")
+}
+
 /// The label selector for everything that Flink itself creates for this cluster-id. Never rely on
 /// `configmap-type=high-availability`: Flink 2.0 stopped writing it.
 pub fn selector(cluster_id: &str) -> String {
-    format!("app={cluster_id},type=flink-native-kubernetes")
+    format!("{APP_LABEL}={cluster_id},{}={}", TYPE_LABEL.0, TYPE_LABEL.1)
 }
 
 /// What a high-availability ConfigMap is for.
@@ -37,71 +50,42 @@ pub enum MapKind {
     LegacyLeader,
 }
 
+/// What a ConfigMap's name says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MapName {
+    /// The cluster that it belongs to.
+    pub cluster_id: String,
+    /// What it is for.
+    pub kind: MapKind,
+}
+
+impl MapName {
+    /// Reads the name of a high-availability ConfigMap; none for other names. No name belongs to two clusters: what
+    /// follows the cluster-id has a fixed form, so that an id may itself look like part of it.
+    pub fn parse(config_map_name: &str) -> Option<MapName> {
+        let leaders = ["-dispatcher-leader", "-resourcemanager-leader", "-restserver-leader"];
+        let (cluster_id, kind) = if let Some(id) = config_map_name.strip_suffix("-cluster-config-map") {
+            (id, MapKind::Cluster)
+        } else if let Some(id) = leaders.iter().find_map(|end| config_map_name.strip_suffix(end)) {
+            (id, MapKind::LegacyLeader)
+        } else {
+            let of_job = ["-config-map", "-jobmanager-leader"];
+            let (id, job) = of_job.iter().find_map(|end| config_map_name.strip_suffix(end))?.rsplit_once('-')?;
+            (id, MapKind::Job(Some(job).filter(|job| is_job_id(job))?.to_owned()))
+        };
+        (!cluster_id.is_empty()).then(|| MapName { cluster_id: cluster_id.to_owned(), kind })
+    }
+}
+
 /// Tells from its name whether a ConfigMap holds high-availability data of this cluster-id. The name of another
 /// cluster's map never matches, also where that cluster's id begins with this one.
 pub fn map_kind(cluster_id: &str, config_map_name: &str) -> Option<MapKind> {
-    let rest = config_map_name.strip_prefix(cluster_id)?.strip_prefix('-')?;
-    match rest {
-        "cluster-config-map" => return Some(MapKind::Cluster),
-        "dispatcher-leader" | "resourcemanager-leader" | "restserver-leader" => return Some(MapKind::LegacyLeader),
-        _ => {}
-    }
-    let job = rest.strip_suffix("-config-map").or_else(|| rest.strip_suffix("-jobmanager-leader"))?;
-    is_job_id(job).then(|| MapKind::Job(job.to_owned()))
+    MapName::parse(config_map_name).filter(|name| name.cluster_id == cluster_id).map(|name| name.kind)
 }
 
 /// Whether the text is a job id as Flink writes it: 32 hexadecimal digits in lower case (`AbstractID.toHexString`).
 pub fn is_job_id(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-}
-
-/// Who holds the lease, from [`LEADER_ANNOTATION`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LeaderRecord {
-    /// The leader's identity: a random UUID for each JobManager process, no pod name. None after a clean release.
-    pub holder: Option<String>,
-    /// How long the lease is good for after a renewal.
-    pub lease_duration: Duration,
-    /// When the holder became the leader, by the clock of its node.
-    pub acquire_time: Option<Timestamp>,
-    /// When the holder last renewed, by the clock of its node.
-    pub renew_time: Option<Timestamp>,
-    /// How often the leader has changed.
-    pub transitions: u64,
-}
-
-impl LeaderRecord {
-    /// Reads the annotation's value. None where it is not what Flink writes.
-    pub fn parse(annotation: &str) -> Option<Self> {
-        let record: Value = serde_json::from_str(annotation).ok()?;
-        let time = |key: &str| record.get(key)?.as_str()?.parse().ok();
-        Some(LeaderRecord {
-            holder: record.get("holderIdentity")?.as_str().filter(|holder| !holder.is_empty()).map(str::to_owned),
-            lease_duration: lease_duration(record.get("leaseDuration")?)?,
-            acquire_time: time("acquireTime"),
-            renew_time: time("renewTime"),
-            transitions: record.get("leaderTransitions").and_then(Value::as_u64).unwrap_or_default(),
-        })
-    }
-
-    /// How long ago the lease was renewed. Zero where the node's clock is ahead of `now`, None if it never was.
-    pub fn age(&self, now: Timestamp) -> Option<Duration> {
-        Some(Duration::try_from(now.duration_since(self.renew_time?)).unwrap_or_default())
-    }
-
-    /// Whether somebody holds the lease and has renewed it within its duration.
-    pub fn is_fresh(&self, now: Timestamp) -> bool {
-        self.holder.is_some() && self.age(now).is_some_and(|age| age <= self.lease_duration)
-    }
-}
-
-/// Flink 1.x writes seconds (`15.000000000`), Flink 2.3 an ISO 8601 duration (`"PT15S"`).
-fn lease_duration(value: &Value) -> Option<Duration> {
-    match value {
-        Value::Number(seconds) => Duration::try_from_secs_f64(seconds.as_f64()?).ok(),
-        Value::String(text) => Duration::try_from(text.parse::<SignedDuration>().ok()?).ok(),
-        _ => None,
-    }
 }
 
 /// Where the leader's REST API answers, as the leader itself has announced it.
@@ -141,24 +125,19 @@ pub struct ClusterMap {
     pub jobs: Vec<String>,
 }
 
-/// Keys of jobs: `jobGraph-` up to Flink 1.20, `executionPlan-` from 2.0 on, which does not read the former.
-const JOB_KEYS: [&str; 2] = ["jobGraph-", "executionPlan-"];
-
 impl ClusterMap {
     /// Reads a ConfigMap of kind [`MapKind::Cluster`], or one of [`MapKind::LegacyLeader`], of which each has a part.
     pub fn read(map: &ConfigMap) -> Self {
         let data = map.data.as_ref();
         let value = |key: &str| data.and_then(|data| data.get(key)).map(String::as_str);
-        let rest = value("org.apache.flink.k8s.leader.restserver")
+        let rest = value(&format!("{LEADER_KEY}restserver"))
             // `<session uuid>,<address>`
             .and_then(|entry| entry.split_once(',').map(|(_, address)| address))
             .or_else(|| value("address"))
             .and_then(RestAddress::parse);
         let keys = data.into_iter().flat_map(|data| data.keys());
         let mut jobs: Vec<String> = keys
-            .filter_map(|key| JOB_KEYS.iter().find_map(|prefix| key.strip_prefix(prefix)))
-            .filter(|id| is_job_id(id))
-            .map(str::to_owned)
+            .filter_map(|key| Target::of_key(key)?.job().map(str::to_owned))
             .collect();
         jobs.sort();
         jobs.dedup();
@@ -166,22 +145,12 @@ impl ClusterMap {
     }
 }
 
-/// The lease that a ConfigMap carries.
-pub fn leader(map: &ConfigMap) -> Option<LeaderRecord> {
-    LeaderRecord::parse(map.metadata.annotations.as_ref()?.get(LEADER_ANNOTATION)?)
-}
-
-/// The highest id among the completed checkpoints that a job's ConfigMap points to: its keys are `checkpointID-` and 19
-/// digits (`KubernetesCheckpointStoreUtil`).
-pub fn latest_checkpoint(job_map: &ConfigMap) -> Option<u64> {
-    let keys = job_map.data.as_ref()?.keys();
-    keys.filter_map(|key| key.strip_prefix("checkpointID-")?.parse().ok()).max()
-}
-
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
     use super::*;
-    use serde_json::json;
 
     const JOB: &str = "7601318e4ccd7281759507f40830fea9";
 
@@ -220,19 +189,46 @@ mod tests {
         }
     }
 
-    #[test]
-    fn leases_of_both_generations() {
-        let old = r#"{"holderIdentity":"c8e02db4","leaseDuration":15.000000000,"acquireTime":"2026-11-20T12:24:04.215229Z","renewTime":"2026-11-20T12:24:09.287668Z","leaderTransitions":3}"#;
-        let new = r#"{"holderIdentity":"","leaseDuration":"PT8S","acquireTime":"2026-11-20T12:24:47.810261Z","renewTime":"2026-11-20T12:24:52.916004Z","leaderTransitions":0}"#;
-        let old = LeaderRecord::parse(old).unwrap();
-        assert_eq!(old.holder.as_deref(), Some("c8e02db4"));
-        assert_eq!((old.lease_duration, old.transitions), (Duration::from_secs(15), 3));
-        let at = |seconds: i64| old.renew_time.unwrap() + SignedDuration::from_secs(seconds);
-        assert!(old.is_fresh(at(15)) && old.is_fresh(at(-60)) && !old.is_fresh(at(16)));
-        let new = LeaderRecord::parse(new).unwrap();
-        assert_eq!((new.lease_duration, &new.holder), (Duration::from_secs(8), &None));
-        assert!(!new.is_fresh(new.renew_time.unwrap()));
-        assert_eq!(LeaderRecord::parse("no json"), None);
+    /// Ids that look like other parts of a name.
+    fn ids() -> impl Strategy<Value = String> {
+        let part = prop_oneof![
+            "[a-z][a-z0-9]{0,6}",
+            "[0-9a-f]{32}",
+            Just("cluster".to_owned()),
+            Just("config".to_owned()),
+            Just("map".to_owned()),
+            Just("dispatcher-leader".to_owned()),
+            Just("cluster-config-map".to_owned()),
+            Just("config-map".to_owned()),
+        ];
+        prop::collection::vec(part, 1..4).prop_map(|parts| parts.join("-"))
+    }
+
+    proptest! {
+        #[test]
+        fn every_name_is_read_as_it_was_made(id in ids(), job in "[0-9a-f]{32}") {
+            let parsed = |name: String| MapName::parse(&name);
+            let is = |kind| Some(MapName { cluster_id: id.clone(), kind });
+            prop_assert_eq!(parsed(cluster_config_map(&id)), is(MapKind::Cluster));
+            prop_assert_eq!(parsed(job_config_map(&id, &job)), is(MapKind::Job(job.clone())));
+            prop_assert_eq!(parsed(format!("{id}-{job}-jobmanager-leader")), is(MapKind::Job(job.clone())));
+            for component in ["dispatcher", "resourcemanager", "restserver"] {
+                prop_assert_eq!(parsed(format!("{id}-{component}-leader")), is(MapKind::LegacyLeader));
+            }
+        }
+
+        #[test]
+        fn a_name_belongs_to_one_cluster(one in ids(), other in ids(), job in "[0-9a-f]{32}") {
+            prop_assume!(one != other);
+            for name in [cluster_config_map(&one), job_config_map(&one, &job), format!("{one}-restserver-leader")] {
+                prop_assert_eq!(map_kind(&other, &name), None);
+            }
+        }
+
+        #[test]
+        fn any_name_is_read(name in "\\PC{0,80}") {
+            let _ = MapName::parse(&name);
+        }
     }
 
     #[test]
@@ -261,13 +257,5 @@ mod tests {
         let legacy = read(json!({ "address": "http://10.244.0.6:8081", "sessionId": "58c169d7" }));
         assert_eq!(legacy.rest.unwrap().port, 8081);
         assert_eq!(read(json!({})), ClusterMap::default());
-    }
-
-    #[test]
-    fn checkpoints() {
-        let two = map(&json!({
-            "checkpointID-0000000000000000009": "rO0", "checkpointID-0000000000000000012": "rO0", "counter": "13" }));
-        assert_eq!(latest_checkpoint(&two), Some(12));
-        assert_eq!(latest_checkpoint(&map(&json!({ "counter": "1" }))), None);
     }
 }

@@ -1,0 +1,90 @@
+//! JobManagers that crash are put to rest while their high-availability data is changed, and started again.
+
+use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
+use k8s_openapi::api::batch::v1::Job;
+use kube::api::{Api, Patch, PatchParams};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::verdict::User;
+use crate::cluster::access::Right;
+use crate::cluster::delete::{self, Awaited};
+use crate::cluster::workload::Workload;
+use crate::cluster::{Connection, FIELD_MANAGER};
+use crate::error::{Error, Result};
+
+/// How many pods the workload is to have again. It is written with the change to none, so that a command that was
+/// interrupted in between can be run again.
+const REPLICAS: &str = "kubectl-flink/replicas";
+
+/// How many pods an interrupted command has left this workload without; none where it has them.
+pub fn resting(workload: &Workload) -> Option<i32> {
+    workload.metadata.annotations.as_ref()?.get(REPLICAS)?.parse().ok().filter(|_| workload.replicas == 0)
+}
+
+/// What the caller needs for it.
+pub fn right(workload: &Workload) -> Right {
+    let (group, plural) = match workload.kind.as_str() {
+        "StatefulSet" => ("apps", "statefulsets"),
+        "Job" => ("batch", "jobs"),
+        _ => ("apps", "deployments"),
+    };
+    Right::new("patch", group, plural, Some(workload.namespace()))
+}
+
+/// Takes a workload's pods away, and waits until they are gone.
+///
+/// # Errors
+/// It is of a kind that cannot be scaled, may not be patched, or its pods do not go until `deadline`.
+pub(super) async fn rest(
+    connection: &Connection,
+    user: &User,
+    deadline: Instant,
+    progress: impl Fn(&str),
+) -> Result<()> {
+    let workload = &user.workload;
+    let (spec, replicas) = match workload.kind.as_str() {
+        "Deployment" | "StatefulSet" => (json!({"replicas": 0}), workload.replicas),
+        "Job" => (json!({"suspend": true}), 1),
+        _ => {
+            return Err(Error::could_not_run(format!("{} cannot be scaled to 0", user.reference))
+                .hint("delete it, and run the same command again"));
+        }
+    };
+    let annotations = json!({ REPLICAS: replicas.to_string() });
+    patch(connection, workload, &json!({"metadata": {"annotations": annotations}, "spec": spec})).await?;
+    let awaited = Awaited {
+        controllers: vec![(workload.kind.clone(), workload.name.clone())],
+        dying_jobmanagers_of: None,
+    };
+    let there = Connection { namespace: workload.namespace().to_owned(), ..connection.clone() };
+    delete::pods_gone(&there, &awaited, deadline, progress).await
+}
+
+/// Gives a workload the pods again that [`rest`] has taken away.
+///
+/// # Errors
+/// It may not be patched, or the API server does not answer.
+pub async fn resume(connection: &Connection, workload: &Workload, replicas: i32) -> Result<()> {
+    let spec = if workload.kind == "Job" { json!({"suspend": false}) } else { json!({ "replicas": replicas }) };
+    let annotations = json!({ REPLICAS: null });
+    patch(connection, workload, &json!({"metadata": {"annotations": annotations}, "spec": spec})).await
+}
+
+async fn patch(connection: &Connection, workload: &Workload, change: &Value) -> Result<()> {
+    let (client, namespace, name) = (connection.client.clone(), workload.namespace(), &workload.name);
+    let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    let patch = Patch::Merge(change);
+    match workload.kind.as_str() {
+        "StatefulSet" => {
+            Api::<StatefulSet>::namespaced(client, namespace).patch(name, &params, &patch).await?;
+        }
+        "Job" => {
+            Api::<Job>::namespaced(client, namespace).patch(name, &params, &patch).await?;
+        }
+        _ => {
+            Api::<Deployment>::namespaced(client, namespace).patch(name, &params, &patch).await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,365 @@
+//! What high-availability data is still good for, judged from what was learnt. No I/O.
+//!
+//! The order of caution: whatever may belong to a JobManager that runs is *live*; whatever may bring a job back is
+//! *recoverable*; only what is proven to lead nowhere is *dead*; what neither holds jobs nor checkpoints is *leftover*;
+//! the rest is *unknown*.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::HaState;
+use crate::cluster::workload::Workload;
+use crate::flink::ha::{HaMap, MapKind, Pointer, Target};
+use crate::flink::log::Unrecoverable;
+use crate::flink::storage::{self, Storage};
+
+/// What is to be thought of a ConfigMap, or of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Verdict {
+    /// No job stands in it, and no checkpoint.
+    Leftover,
+    /// What it points to is proven to be gone.
+    Dead,
+    /// Neither is proven.
+    Unknown,
+    /// No cluster runs on it, and what it points to may still be there.
+    Recoverable,
+    /// A JobManager runs on it.
+    Live,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Verdict::Leftover => "leftover",
+            Verdict::Dead => "dead",
+            Verdict::Unknown => "unknown",
+            Verdict::Recoverable => "recoverable",
+            Verdict::Live => "live",
+        })
+    }
+}
+
+/// A verdict with the facts that it rests on, in words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Judged {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// What it rests on.
+    pub why: String,
+}
+
+impl Judged {
+    fn new(verdict: Verdict, why: impl Into<String>) -> Self {
+        Judged { verdict, why: why.into() }
+    }
+}
+
+/// What is known of a file that an entry points to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Presence {
+    /// It is there.
+    There,
+    /// It is not there, and the folder that it was in is.
+    Gone,
+    /// The folder is not there either: perhaps this is not the storage that it was on.
+    FolderGone,
+    /// It could not be seen, with the reason.
+    Unknown(String),
+}
+
+/// A pod of a JobManager.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PodState {
+    /// It runs, or may do so, with the reason in words.
+    Alive(String),
+    /// It starts again and again, and ends because a job cannot be recovered.
+    CrashesOnRecovery(Unrecoverable),
+}
+
+/// What goes by a cluster-id: the workload of its JobManagers.
+#[derive(Debug, Clone)]
+pub struct User {
+    /// What makes the pods.
+    pub workload: Workload,
+    /// `deployment/x`.
+    pub reference: String,
+    /// Who made it, where that is an operator's resource.
+    pub operator: Option<String>,
+    /// Its pods that have not ended, by name.
+    pub pods: Vec<(String, PodState)>,
+}
+
+/// What was seen of the lease in the time in which a living leader renews it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lease {
+    /// There is none: no leader was ever elected, or the ConfigMap with it is gone.
+    None,
+    /// Somebody has written it; in which ConfigMap.
+    Renewed(String),
+    /// Nobody has written it for so long.
+    Still(Duration),
+    /// It was not watched.
+    NotWatched,
+}
+
+/// A resource of the Flink Kubernetes Operator, or of a like one, of the name of the cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Operator {
+    /// There is none.
+    None,
+    /// It is this one, in words: `flinkdeployment/x, which is suspended`.
+    Resource(String),
+    /// It is not known, with the reason.
+    Unknown(String),
+}
+
+/// Everything that the verdicts on one cluster's data rest on.
+#[derive(Debug, Clone)]
+pub struct Situation {
+    /// The ConfigMaps.
+    pub state: HaState,
+    /// What goes by the cluster-id.
+    pub users: Vec<User>,
+    /// The lease.
+    pub lease: Lease,
+    /// The operator's resource.
+    pub operator: Operator,
+    /// What a probe has seen of the files, by path.
+    pub seen: BTreeMap<String, Presence>,
+}
+
+/// The verdicts on one cluster's data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judgement {
+    /// On each ConfigMap, in the order of [`HaState::maps`].
+    pub maps: Vec<Judged>,
+    /// On each job, and each application of Flink 2.3, by its id.
+    pub jobs: BTreeMap<String, Judged>,
+}
+
+impl Situation {
+    /// Why a cluster lives on this data; none where none does.
+    pub fn live(&self) -> Option<String> {
+        let pods = || self.users.iter().flat_map(|user| &user.pods);
+        let alive = pods().find_map(|(name, pod)| match pod {
+            PodState::Alive(why) => Some(format!("pod/{name} {why}")),
+            PodState::CrashesOnRecovery(_) => None,
+        });
+        if alive.is_some() {
+            return alive;
+        }
+        match &self.lease {
+            // One that ends at each recovery has taken the lease before.
+            Lease::Renewed(map) if pods().next().is_none() => {
+                Some(format!("a JobManager that was not found here writes the lease in configmap/{map}"))
+            }
+            _ => None,
+        }
+    }
+
+    /// Judges every ConfigMap and every job.
+    pub fn judge(&self) -> Judgement {
+        let live = self.live();
+        let mut jobs: BTreeMap<String, Judged> =
+            self.ids().into_iter().map(|id| (id.clone(), self.job(&id, live.as_deref()))).collect();
+        let maps = self
+            .state
+            .maps
+            .iter()
+            .map(|map| match &map.kind {
+                MapKind::Job(job) => self.withheld(map, live.as_deref()).unwrap_or_else(|| jobs[job].clone()),
+                MapKind::Cluster | MapKind::LegacyLeader => self.shared_map(map, live.as_deref(), &jobs),
+            })
+            .collect();
+        if live.is_none() {
+            // What the ConfigMap may not lose, its job does not lose either.
+            for map in &self.state.maps {
+                if let (MapKind::Job(job), Some(judged)) = (&map.kind, self.withheld(map, None)) {
+                    jobs.insert(job.clone(), judged);
+                }
+            }
+        }
+        Judgement { maps, jobs }
+    }
+
+    /// Jobs and applications, by their ids.
+    fn ids(&self) -> BTreeSet<String> {
+        let of_maps = self.state.jobs().into_iter().map(str::to_owned);
+        let applications = self.shared_pointers().filter_map(|pointer| match &pointer.target {
+            Target::Application(id) => Some(id.clone()),
+            _ => None,
+        });
+        of_maps.chain(applications).collect()
+    }
+
+    fn shared_pointers(&self) -> impl Iterator<Item = &Pointer> {
+        let shared = self.state.maps.iter().filter(|map| !matches!(map.kind, MapKind::Job(_)));
+        shared.flat_map(|map| &map.pointers)
+    }
+
+    /// Reasons that have nothing to do with what stands in a ConfigMap.
+    fn withheld(&self, map: &HaMap, live: Option<&str>) -> Option<Judged> {
+        if let Some(why) = live {
+            return Some(Judged::new(Verdict::Live, why));
+        }
+        if let Some(owner) = &map.owner {
+            return Some(Judged::new(Verdict::Recoverable, format!("it belongs to {owner}, with which it goes")));
+        }
+        self.operators()
+    }
+
+    /// What an operator looks after is left to it.
+    fn operators(&self) -> Option<Judged> {
+        let owned = self.users.iter().find_map(|user| user.operator.clone());
+        match (&self.operator, owned) {
+            (Operator::Resource(resource), _) => {
+                Some(Judged::new(Verdict::Recoverable, format!("it is left to the operator of {resource}")))
+            }
+            (_, Some(resource)) => {
+                Some(Judged::new(Verdict::Recoverable, format!("it is left to the operator of {resource}")))
+            }
+            _ => None,
+        }
+    }
+
+    fn job(&self, id: &str, live: Option<&str>) -> Judged {
+        if let Some(why) = live {
+            return Judged::new(Verdict::Live, why);
+        }
+        if let Some(judged) = self.operators() {
+            return judged;
+        }
+        let entries = self.shared_pointers().filter(|pointer| match &pointer.target {
+            Target::JobGraph(job) | Target::ExecutionPlan(job) | Target::Application(job) => job == id,
+            Target::Checkpoint(_) => false,
+        });
+        let checkpoints = self.state.job_map(id).into_iter().flat_map(|map| &map.pointers);
+        let pointers: Vec<&Pointer> = entries.chain(checkpoints).collect();
+        if pointers.is_empty() {
+            if let Operator::Unknown(why) = &self.operator {
+                return Judged::new(Verdict::Unknown, format!("an operator may have suspended the job: {why}"));
+            }
+            let known = if self.state.cluster_map().is_some() {
+                "the cluster's ConfigMap does not know the job"
+            } else {
+                "the cluster's ConfigMap is gone"
+            };
+            return Judged::new(Verdict::Leftover, format!("it has no checkpoint, and {known}"));
+        }
+        // One that may be there is enough to bring something of the job back.
+        let mut judged = pointers.iter().map(|pointer| self.pointer(id, pointer));
+        let first = judged.next().unwrap_or_else(|| Judged::new(Verdict::Unknown, ""));
+        judged.fold(first, |worst, next| if next.verdict > worst.verdict { next } else { worst })
+    }
+
+    /// Whether what one entry points to is still there.
+    fn pointer(&self, id: &str, pointer: &Pointer) -> Judged {
+        let Some(path) = &pointer.path else {
+            return Judged::new(Verdict::Unknown, format!("what {} points to cannot be read from it", pointer.key));
+        };
+        match self.seen.get(path) {
+            Some(Presence::There) => return Judged::new(Verdict::Recoverable, format!("{path} is there")),
+            Some(Presence::Gone) => {
+                return Judged::new(Verdict::Dead, format!("the probe found that {path} is gone"));
+            }
+            Some(Presence::FolderGone) => {
+                let why = format!("the probe found not even the folder of {path}: is it the storage that was used?");
+                return Judged::new(Verdict::Unknown, why);
+            }
+            Some(Presence::Unknown(why)) => {
+                return Judged::new(Verdict::Unknown, format!("the probe could not see {path}: {why}"));
+            }
+            None => {}
+        }
+        if storage::local_path(path).is_none() {
+            return Judged::new(Verdict::Recoverable, format!("{path} may still be there"));
+        }
+        // Several workloads of one id would each have to have lost it.
+        let of_users = self.users.iter().map(|user| user.keeps(id, path));
+        if let Some(judged) = of_users.max_by_key(|judged| judged.verdict) {
+            return judged;
+        }
+        match &self.state.record {
+            Some(Storage::PodLocal) => {
+                let why = format!("`down` has recorded that {path} was in the pods, which are gone");
+                Judged::new(Verdict::Dead, why)
+            }
+            Some(Storage::None | Storage::Unknown) | None => {
+                let why = format!("nothing is left that tells what was mounted over {path}");
+                Judged::new(Verdict::Unknown, why)
+            }
+            Some(storage) => {
+                let why = format!("{path} may still be there: `down` has recorded that it was on {storage}");
+                Judged::new(Verdict::Recoverable, why)
+            }
+        }
+    }
+
+    /// The verdict on a ConfigMap that several jobs share.
+    fn shared_map(&self, map: &HaMap, live: Option<&str>, jobs: &BTreeMap<String, Judged>) -> Judged {
+        if let Some(judged) = self.withheld(map, live) {
+            return judged;
+        }
+        let ids = map.pointers.iter().filter_map(|pointer| match &pointer.target {
+            Target::JobGraph(id) | Target::ExecutionPlan(id) | Target::Application(id) => Some(id),
+            Target::Checkpoint(_) => None,
+        });
+        let worst = ids.filter_map(|id| Some((id, jobs.get(id)?))).max_by_key(|(_, judged)| judged.verdict);
+        if let Some((id, judged)) = worst {
+            return Judged::new(judged.verdict, format!("job {id}: {}", judged.why));
+        }
+        if let Some(user) = self.users.first() {
+            let scaled = if user.workload.replicas == 0 { ", scaled to 0," } else { "" };
+            return Judged::new(Verdict::Recoverable, format!("{}{scaled} goes by it", user.reference));
+        }
+        match &self.operator {
+            Operator::Unknown(why) => Judged::new(Verdict::Unknown, format!("an operator may go by it: {why}")),
+            _ => Judged::new(Verdict::Leftover, "no job stands in it, and nothing goes by it"),
+        }
+    }
+
+    /// The workloads that have to be at rest before anything is changed: whose JobManagers end at each recovery.
+    pub fn crashing(&self) -> impl Iterator<Item = &User> {
+        self.users.iter().filter(|user| user.workload.replicas > 0 && !user.workload.finished)
+    }
+}
+
+impl User {
+    /// Whether a file of this path may still be there, as this workload's pods would see it.
+    fn keeps(&self, job: &str, path: &str) -> Judged {
+        let Workload { template, process, .. } = &self.workload;
+        let Some(spec) = &template.spec else {
+            return Judged::new(Verdict::Unknown, format!("{} does not tell its pods", self.reference));
+        };
+        match storage::behind(spec, &process.container, path) {
+            Storage::PodLocal => {}
+            Storage::None | Storage::Unknown => {
+                let why = format!("it is not known what {} has mounted over {path}", self.reference);
+                return Judged::new(Verdict::Unknown, why);
+            }
+            storage => {
+                let why = format!("{path} may still be there: on {storage}, as {} has it", self.reference);
+                return Judged::new(Verdict::Recoverable, why);
+            }
+        }
+        // A volume of the pod lasts as long as the pod, what is in the container as long as the process.
+        let container = spec.containers.iter().find(|container| container.name == process.container);
+        let local = storage::local_path(path).unwrap_or(path);
+        let in_pod = container.is_some_and(|container| storage::mounted_at(spec, container, local).is_some());
+        let missed = self.pods.iter().all(|(_, pod)| match pod {
+            PodState::CrashesOnRecovery(failure) => failure.job == job && failure.missing.is_some(),
+            PodState::Alive(_) => false,
+        });
+        if in_pod && !missed {
+            let why = format!("{path} may be in a volume of {}'s pods, which are still there", self.reference);
+            return Judged::new(Verdict::Unknown, why);
+        }
+        let why = format!("{path} was in a pod that is gone: {} has no volume that outlives its pods", self.reference);
+        Judged::new(Verdict::Dead, why)
+    }
+}
