@@ -1,16 +1,15 @@
 //! What `up` made, found again by its labels and deleted object by object, each only if it is still the one that was
-//! found; with Flink's own high-availability ConfigMaps, and the namespace.
+//! found; with the namespace.
 
 use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use futures::StreamExt;
-use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod};
+use jiff::SignedDuration;
+use k8s_openapi::api::core::v1::{Namespace, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{
-    Api, ApiResource, DeleteParams, DynamicObject, ListParams, PartialObjectMeta, Preconditions, PropagationPolicy,
-    TypeMeta,
+    Api, ApiResource, DeleteParams, DynamicObject, ListParams, Preconditions, PropagationPolicy, TypeMeta,
 };
 use kube::discovery::{Discovery, Scope, verbs};
 use tokio::time::{Instant, sleep};
@@ -19,14 +18,11 @@ use super::access::{PARALLEL, known};
 use super::workload::{Workload, controller};
 use super::{Connection, FIELD_MANAGER};
 use crate::error::{Error, Result};
-use crate::flink::ha::{self, ClusterMap, LeaderRecord, MapKind};
 use crate::flink::role::{Process, Role};
 use crate::manifests::{INSTANCE_LABEL, MANAGED_BY, kind, name, reference};
 
 /// Between two looks at something that is going away.
 const POLL: Duration = Duration::from_millis(400);
-/// How often an object that is being changed is read again before it is given up.
-const ATTEMPTS: usize = 5;
 /// How long an object may be looked for that its owner's end should end too.
 const LEFTOVERS: Duration = Duration::from_secs(30);
 
@@ -268,108 +264,6 @@ pub async fn objects_gone(connection: &Connection, objects: &[&Owned], deadline:
                     .hint(format!("it waits for: {finalizers}")));
             }
             sleep(POLL).await;
-        }
-    }
-    Ok(())
-}
-
-/// The high-availability ConfigMaps of a cluster.
-#[derive(Debug, Clone, Default)]
-pub struct HaMaps {
-    /// Their names, sorted.
-    pub names: Vec<String>,
-    /// The jobs that they tell of: those that a leader would recover, and those that have checkpoints; sorted.
-    pub jobs: Vec<String>,
-}
-
-/// Reads the high-availability ConfigMaps of this cluster-id, which are known by their names: labels may have been lost.
-///
-/// # Errors
-/// They may not be read, or the server does not answer.
-pub async fn ha_maps(connection: &Connection, namespace: &str, cluster_id: &str) -> Result<HaMaps> {
-    let api: Api<ConfigMap> = Api::namespaced(connection.client.clone(), namespace);
-    let mut names = Vec::new();
-    let mut jobs = BTreeSet::new();
-    for (kind, map) in list_ha_maps(&api, cluster_id).await? {
-        let name = map.metadata.name.unwrap_or_default();
-        match kind {
-            MapKind::Job(job) => {
-                jobs.insert(job);
-            }
-            MapKind::Cluster | MapKind::LegacyLeader => {
-                jobs.extend(api.get_opt(&name).await?.map(|map| ClusterMap::read(&map).jobs).unwrap_or_default());
-            }
-        }
-        names.push(name);
-    }
-    names.sort();
-    Ok(HaMaps { names, jobs: jobs.into_iter().collect() })
-}
-
-async fn list_ha_maps(
-    api: &Api<ConfigMap>,
-    cluster_id: &str,
-) -> kube::Result<Vec<(MapKind, PartialObjectMeta<ConfigMap>)>> {
-    let maps = api.list_metadata(&ListParams::default()).await?;
-    let kind = |map: &PartialObjectMeta<ConfigMap>| ha::map_kind(cluster_id, map.metadata.name.as_deref()?);
-    Ok(maps.into_iter().filter_map(|map| Some((kind(&map)?, map))).collect())
-}
-
-/// Removes the high-availability ConfigMaps of a cluster whose JobManagers are gone; gives their names.
-///
-/// # Errors
-/// A JobManager that lives elsewhere renews its lease, someone keeps changing them, or what the server says.
-pub async fn remove_ha_maps(connection: &Connection, namespace: &str, cluster_id: &str) -> Result<Vec<String>> {
-    let api: Api<ConfigMap> = Api::namespaced(connection.client.clone(), namespace);
-    for (_, map) in list_ha_maps(&api, cluster_id).await? {
-        leader_is_gone(&api, &map).await?;
-    }
-    let mut removed = BTreeSet::new();
-    for _ in 0..ATTEMPTS {
-        let maps = list_ha_maps(&api, cluster_id).await?;
-        if maps.is_empty() {
-            return Ok(removed.into_iter().collect());
-        }
-        for (_, map) in maps {
-            let ObjectMeta { name, uid, resource_version, .. } = map.metadata;
-            let name = name.unwrap_or_default();
-            let params = DeleteParams {
-                preconditions: Some(Preconditions { uid, resource_version }),
-                ..DeleteParams::default()
-            };
-            match api.delete(&name, &params).await {
-                Ok(_) => {
-                    removed.insert(name);
-                }
-                // Changed or gone since it was read: the next round sees what it is now.
-                Err(kube::Error::Api(status)) if status.is_conflict() || status.is_not_found() => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        sleep(POLL).await;
-    }
-    Err(Error::could_not_run(format!("the HA ConfigMaps of cluster-id {cluster_id:?} do not go, or come again"))
-        .hint(format!("some JobManager writes them: kubectl get configmaps -n {namespace} -w")))
-}
-
-/// Makes sure that nobody renews the lease in this ConfigMap. A JobManager that was killed leaves one that looks fresh,
-/// and clocks differ, so what counts is whether it changes within its duration.
-async fn leader_is_gone(api: &Api<ConfigMap>, map: &PartialObjectMeta<ConfigMap>) -> Result<()> {
-    let lease = |metadata: &ObjectMeta| {
-        LeaderRecord::parse(metadata.annotations.as_ref()?.get(ha::LEADER_ANNOTATION)?)
-            .filter(|lease| lease.is_fresh(Timestamp::now()))
-    };
-    let Some(first) = lease(&map.metadata) else { return Ok(()) };
-    let name = map.metadata.name.as_deref().unwrap_or_default();
-    let deadline = Instant::now() + first.lease_duration;
-    while Instant::now() < deadline {
-        sleep(POLL).await;
-        let Some(now) = api.get_metadata_opt(name).await?.and_then(|map| lease(&map.metadata)) else { return Ok(()) };
-        if now.renew_time != first.renew_time {
-            return Err(Error::could_not_run(format!(
-                "a JobManager is alive that renews its lease in configmap/{name}"
-            ))
-            .hint("it is none that `up` made here; find it: kubectl get pods -A"));
         }
     }
     Ok(())

@@ -13,8 +13,11 @@ use self::decisions::{Flags, HaFate, Job, Jobs, Kept, Loss, Removed, ha_fate, jo
 use super::Output;
 use super::up::DryRun;
 use crate::cluster::access::{self, Right};
-use crate::cluster::delete::{self, Awaited, Found, HaMaps, Owned};
+use crate::cluster::delete::{self, Awaited, Found, Owned};
 use crate::cluster::discover::{self, FlinkCluster};
+use crate::cluster::ha::removal::{self, Removal};
+use crate::cluster::ha::verdict::Situation;
+use crate::cluster::ha::{self, HaState};
 use crate::cluster::{Connection, ConnectionArgs, status};
 use crate::error::{Error, Result};
 use crate::flink::cluster_id;
@@ -161,7 +164,7 @@ struct Plan<'a> {
     storage: Storage,
     cluster_id: String,
     ha_namespace: String,
-    ha: HaMaps,
+    ha: HaState,
     fate: HaFate,
     own_namespace: Option<Namespace>,
 }
@@ -218,7 +221,7 @@ impl<'a> Plan<'a> {
         .to_owned();
         let (jobs, ha) = futures::join!(
             running_jobs(connection, cluster.as_ref()),
-            delete::ha_maps(connection, &ha_namespace, &cluster_id)
+            ha::state_of(connection, &ha_namespace, &cluster_id)
         );
         let ha = ha?;
         let in_use_by = others
@@ -233,7 +236,7 @@ impl<'a> Plan<'a> {
         let flags = Flags { keep_ha: args.keep_ha, purge_ha: args.purge_ha, purge_volumes: args.purge_volumes };
         let fate = match ha_fate(&storage, flags, &claims, in_use_by.as_deref()) {
             // There is nothing to disagree about.
-            Err(_) if ha.names.is_empty() && in_use_by.is_none() => HaFate::Kept(Kept::Unknown),
+            Err(_) if ha.maps.is_empty() && in_use_by.is_none() => HaFate::Kept(Kept::Unknown),
             fate => fate?,
         };
         Ok(Plan { args, connection, found, dying, jobs, storage, cluster_id, ha_namespace, ha, fate, own_namespace })
@@ -249,7 +252,7 @@ impl<'a> Plan<'a> {
             Jobs::Known(jobs) => jobs_run(jobs.len()),
             Jobs::Unknown(_) => "it is not known whether jobs run".to_owned(),
         };
-        let maps = match self.ha.names.len() {
+        let maps = match self.ha.maps.len() {
             0 => String::new(),
             1 => ", 1 HA ConfigMap".to_owned(),
             maps => format!(", {maps} HA ConfigMaps"),
@@ -291,8 +294,8 @@ impl<'a> Plan<'a> {
         if self.goes().any(Owned::makes_pods) {
             rights.push(Right::new("list", "", "pods", namespace));
         }
-        if self.removes_ha() && !self.ha.names.is_empty() {
-            rights.push(Right::new("delete", "", "configmaps", Some(&self.ha_namespace)));
+        if self.removes_ha() && !self.ha.maps.is_empty() {
+            rights.extend(self.removal(&Situation::unattended(self.ha.clone())).rights());
         }
         let denied = access::denied_to_caller(self.connection, rights).await?;
         if denied.is_empty() {
@@ -313,13 +316,13 @@ impl<'a> Plan<'a> {
             Jobs::Unknown(_) => &[],
         };
         let recoverable = matches!(self.fate, HaFate::Kept(Kept::Durable | Kept::Asked));
-        let forgotten: &[String] = match self.fate {
+        let forgotten = match self.fate {
             // What is on pod-local storage is gone with the pods, whatever is asked for here.
-            HaFate::Removed(Removed::PodLocal) | HaFate::Kept(_) => &[],
-            HaFate::Removed(_) => &self.ha.jobs,
+            HaFate::Removed(Removed::PodLocal) | HaFate::Kept(_) => Vec::new(),
+            HaFate::Removed(_) => self.ha.jobs(),
         };
         let claims = self.claims_that_go();
-        let sentences = Loss { jobs, recoverable, forgotten, claims: &claims }.sentences();
+        let sentences = Loss { jobs, recoverable, forgotten: &forgotten, claims: &claims }.sentences();
         if sentences.is_empty() || self.args.yes {
             return Ok(());
         }
@@ -358,7 +361,7 @@ impl<'a> Plan<'a> {
 
     /// Deletes everything in order, and writes down in `done` what became of each object; gives the HA ConfigMaps that
     /// stay.
-    async fn execute(&self, ui: &Ui, done: &mut Vec<ObjectReport>) -> Result<HaMaps> {
+    async fn execute(&self, ui: &Ui, done: &mut Vec<ObjectReport>) -> Result<HaState> {
         let deadline = delete::deadline(self.args.timeout);
         let (workloads, rest): (Vec<&Owned>, Vec<&Owned>) = self.goes().partition(|owned| owned.makes_pods());
         let is_jobmanager = |owned: &&Owned| {
@@ -368,7 +371,7 @@ impl<'a> Plan<'a> {
         // Also where none is left: the pods of an earlier attempt may still be on their way out.
         self.end(ui, "JobManagers", &jobmanagers, true, deadline, done).await?;
         self.end(ui, "TaskManagers", &workers, self.args.wait, deadline, done).await?;
-        let staying = self.end_ha(ui, done).await?;
+        let staying = self.end_ha(ui, deadline, done).await?;
         let (claims, rest): (Vec<_>, Vec<_>) = rest.into_iter().partition(|owned| owned.is_claim());
         for (what, objects) in [("what the pods used", rest), ("volumes", claims)] {
             if objects.is_empty() {
@@ -449,18 +452,28 @@ impl<'a> Plan<'a> {
         Ok(())
     }
 
-    async fn end_ha(&self, ui: &Ui, done: &mut Vec<ObjectReport>) -> Result<HaMaps> {
-        if !self.removes_ha() {
+    async fn end_ha(&self, ui: &Ui, deadline: tokio::time::Instant, done: &mut Vec<ObjectReport>) -> Result<HaState> {
+        let state = if self.in_earnest() {
             // The JobManager may have changed them until its end.
-            let staying = delete::ha_maps(self.connection, &self.ha_namespace, &self.cluster_id).await?;
-            done.extend(staying.names.iter().map(|name| kept("ConfigMap", name)));
-            return Ok(staying);
+            ha::state_of(self.connection, &self.ha_namespace, &self.cluster_id).await?
+        } else {
+            self.ha.clone()
+        };
+        let names: Vec<String> = state.maps.iter().map(|map| map.name.clone()).collect();
+        if !self.removes_ha() {
+            if self.in_earnest() && !matches!(self.fate, HaFate::Kept(Kept::InUse(_))) {
+                ha::record::leave(self.connection, &state, &self.storage).await?;
+            }
+            done.extend(names.iter().map(|name| kept("ConfigMap", name)));
+            return Ok(state);
         }
         let step = ui.step("Removing the HA ConfigMaps");
-        let removed = if self.in_earnest() {
-            delete::remove_ha_maps(self.connection, &self.ha_namespace, &self.cluster_id).await?
+        let removed = if self.in_earnest() && !names.is_empty() {
+            let progress = |what: &str| step.progress(what);
+            let situation = ha::unattended(self.connection, state, progress).await?;
+            removal::remove(self.connection, &self.removal(&situation), None, deadline, progress).await?.config_maps
         } else {
-            self.ha.names.clone()
+            names
         };
         if !removed.is_empty() {
             let why = match self.fate {
@@ -471,7 +484,12 @@ impl<'a> Plan<'a> {
             step.done(format_args!("{}: configmap/{}{why}", self.deleted(), removed.join(", configmap/")));
         }
         done.extend(removed.iter().map(|name| deleted("ConfigMap", name)));
-        Ok(HaMaps::default())
+        Ok(HaState { maps: Vec::new(), ..self.ha.clone() })
+    }
+
+    /// Everything of this data.
+    fn removal<'s>(&self, situation: &'s Situation) -> Removal<'s> {
+        Removal { situation, jobs: situation.judge().jobs.into_keys().collect(), whole: true }
     }
 
     /// Deletes the namespace if `up` created it and nobody has anything in it any more.
@@ -526,7 +544,7 @@ impl<'a> Plan<'a> {
     }
 
     /// What stays, what it is good for, and how to remove it.
-    fn close(&self, ui: &Ui, done: &[ObjectReport], ha: &HaMaps) {
+    fn close(&self, ui: &Ui, done: &[ObjectReport], ha: &HaState) {
         let Plan { args, connection, .. } = self;
         let verb = if self.in_earnest() { "stay" } else { "would stay" };
         let again = |flags: &str| format!("kubectl flink down {} -n {} {flags}", args.name, connection.namespace);
@@ -536,15 +554,15 @@ impl<'a> Plan<'a> {
             .map(|report| report.name.as_str())
             .collect();
         if let HaFate::Kept(why) = &self.fate
-            && !ha.names.is_empty()
+            && !ha.maps.is_empty()
         {
             let storage = &self.storage;
-            match (why, ha.jobs.len()) {
+            match (why, ha.jobs().len()) {
                 (Kept::InUse(other), _) => ui.note(format_args!("The HA ConfigMaps {verb}: {other} uses them.")),
                 (Kept::Unknown, jobs) => ui.warn(format_args!(
                     "{} HA ConfigMaps with {} {verb}: it is not known what storage is behind them. If it is gone, \
                      the next `up` crashes; remove them: {}",
-                    ha.names.len(),
+                    ha.maps.len(),
                     jobs_of(jobs),
                     again("--purge-ha")
                 )),
@@ -568,7 +586,7 @@ impl<'a> Plan<'a> {
         }
         if !claims.is_empty() {
             let what = if claims.len() == 1 { "claim" } else { "claims" };
-            let flags = if ha.names.is_empty() { "--purge-volumes" } else { "--purge-volumes --purge-ha" };
+            let flags = if ha.maps.is_empty() { "--purge-volumes" } else { "--purge-volumes --purge-ha" };
             ui.note(format_args!("Volumes {verb}: {what} {}. Delete them: {}", claims.join(", "), again(flags)));
         }
     }

@@ -1,5 +1,6 @@
 //! One file a command: its flags, its help, its story from top to bottom.
 
+pub mod clean_ha;
 mod decide;
 pub mod doctor;
 pub mod down;
@@ -52,6 +53,8 @@ pub enum Command {
     #[expect(missing_docs, reason = "the help text is the command's own")]
     Doctor(doctor::DoctorArgs),
     #[expect(missing_docs, reason = "the help text is the command's own")]
+    CleanHa(Box<clean_ha::CleanHaArgs>),
+    #[expect(missing_docs, reason = "the help text is the command's own")]
     Down(down::DownArgs),
     #[expect(missing_docs, reason = "the help text is the command's own")]
     Render(Box<render::RenderArgs>),
@@ -82,6 +85,7 @@ impl Cli {
             Command::Up(args) => Box::pin(up::run(args, &self.connection, ui)).await,
             Command::Status(args) => status::run(args, &self.connection, ui).await,
             Command::Doctor(args) => Box::pin(doctor::run(args, &self.connection, ui)).await,
+            Command::CleanHa(args) => Box::pin(clean_ha::run(args, &self.connection, ui)).await,
             Command::Down(args) => Box::pin(down::run(args, &self.connection, ui)).await,
             Command::Render(args) => render::run(args, &self.connection, ui),
             Command::Explain(args) => explain::run(args, ui),

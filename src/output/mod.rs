@@ -81,12 +81,18 @@ impl Ui {
 
     /// Asks a yes/no question; anything but yes is no.
     pub fn confirm(&self, question: impl Display) -> Result<bool> {
+        let answer = self.ask(format_args!("{question} [y/N] "))?;
+        Ok(matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes"))
+    }
+
+    /// Asks for a line of text.
+    pub fn ask(&self, prompt: impl Display) -> Result<String> {
         let mut stderr = anstream::stderr();
-        write!(stderr, "{question} [y/N] ")?;
+        write!(stderr, "{prompt}")?;
         stderr.flush()?;
         let mut answer = String::new();
         std::io::stdin().read_line(&mut answer)?;
-        Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+        Ok(answer.trim().to_owned())
     }
 }
 

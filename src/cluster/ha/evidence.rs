@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ApiResource, DynamicObject, ListParams, LogParams};
 
 use super::verdict::{Lease, Operator, PodState, Situation, User};
-use super::{HaState, read, watch};
+use super::{HaState, read, state_of, watch};
 use crate::cluster::Connection;
 use crate::cluster::access::{PARALLEL, is_forbidden};
 use crate::cluster::discover::{self, FlinkCluster, PAGE, Scope};
@@ -45,12 +45,54 @@ pub struct Found {
 /// ConfigMaps may not be read, or the API server does not answer.
 pub async fn situations(connection: &Connection, look: &Look, progress: impl Fn(&str)) -> Result<Found> {
     let states = read(connection, &look.scope, look.cluster_id.as_deref()).await?;
+    gather(connection, &look.scope, states, progress).await
+}
+
+/// The same for one cluster-id, also where it has no data: what goes by it, and whether it lives.
+///
+/// # Errors
+/// See [`situations`].
+pub async fn situation_of(
+    connection: &Connection,
+    namespace: &str,
+    cluster_id: &str,
+    progress: impl Fn(&str),
+) -> Result<Situation> {
+    let scope = Scope::Namespace(namespace.to_owned());
+    let states = vec![state_of(connection, namespace, cluster_id).await?];
+    let found = gather(connection, &scope, states, progress).await?;
+    found.situations.into_iter().next().ok_or_else(|| Error::could_not_run("the cluster has gone while it was read"))
+}
+
+/// Data whose JobManagers are known to be gone, once it is seen that no other one lives on it.
+///
+/// # Errors
+/// One does, or the API server does not answer.
+pub async fn unattended(connection: &Connection, state: HaState, progress: impl Fn(&str)) -> Result<Situation> {
+    let mut alone = [Situation::unattended(state)];
+    watch_leases(connection, &mut alone, progress).await?;
+    let [situation] = alone;
+    match &situation.lease {
+        Lease::Renewed(map) => Err(Error::could_not_run(format!(
+            "nothing was removed: another JobManager, which was not found here, writes the lease in configmap/{map}"
+        ))
+        .hint("find it: kubectl get pods -A")),
+        _ => Ok(situation),
+    }
+}
+
+async fn gather(
+    connection: &Connection,
+    scope: &Scope,
+    states: Vec<HaState>,
+    progress: impl Fn(&str),
+) -> Result<Found> {
     if states.is_empty() {
         return Ok(Found::default());
     }
     let (clusters, operators) = futures::join!(
-        discover::clusters(connection, &look.scope),
-        operators(connection, &look.scope)
+        discover::clusters(connection, scope),
+        operators(connection, scope)
     );
     let mut found = Found::default();
     let clusters = match clusters {
@@ -87,7 +129,7 @@ pub async fn situations(connection: &Connection, look: &Look, progress: impl Fn(
 ///
 /// # Errors
 /// ConfigMaps may not be read, or the API server does not answer.
-pub(super) async fn watch_leases(
+async fn watch_leases(
     connection: &Connection,
     situations: &mut [Situation],
     progress: impl Fn(&str),

@@ -17,7 +17,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use kube::api::ListParams;
 
-pub use self::evidence::{Found, Look, situations};
+pub use self::evidence::{Found, Look, situation_of, situations, unattended};
 use super::Connection;
 use super::access::PARALLEL;
 use super::discover::{PAGE, Scope};
@@ -149,6 +149,21 @@ pub async fn read(connection: &Connection, scope: &Scope, cluster_id: Option<&st
         state.maps.sort_by(|a, b| a.name.cmp(&b.name));
     }
     Ok(states)
+}
+
+/// Reads the high-availability ConfigMaps of one cluster; there may be none.
+///
+/// # Errors
+/// See [`read`].
+pub async fn state_of(connection: &Connection, namespace: &str, cluster_id: &str) -> Result<HaState> {
+    let found = read(connection, &Scope::Namespace(namespace.to_owned()), Some(cluster_id)).await?;
+    let none = || HaState {
+        namespace: namespace.to_owned(),
+        cluster_id: cluster_id.to_owned(),
+        maps: Vec::new(),
+        record: None,
+    };
+    Ok(found.into_iter().next().unwrap_or_else(none))
 }
 
 /// The API server's clock, from the `Date` of an answer; this machine's where it has none.

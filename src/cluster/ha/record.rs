@@ -35,6 +35,19 @@ pub(super) fn recorded(map: &ConfigMap) -> Option<Storage> {
     }
 }
 
+/// Makes a record that holds hold for this lease too: it is ours.
+pub(super) fn carry_over(map: &mut ConfigMap, lease: &str) {
+    if recorded(map).is_none() {
+        return;
+    }
+    let record = map.metadata.annotations.as_mut().and_then(|annotations| annotations.get_mut(ANNOTATION));
+    let Some(record) = record else { return };
+    if let Ok(Value::Object(mut fields)) = serde_json::from_str(record) {
+        fields.insert("lease".to_owned(), json!(lease));
+        *record = Value::Object(fields).to_string();
+    }
+}
+
 /// Records what storage is behind this data, if its JobManagers are gone. Data that changes meanwhile is left alone:
 /// somebody lives on it.
 ///
@@ -80,5 +93,12 @@ mod tests {
         let claim = json!({"kind": "claim", "name": "flink-storage", "lease": "one"});
         assert_eq!(recorded(&map("one", &claim)), Some(Storage::Claim { name: "flink-storage".into() }));
         assert_eq!(recorded(&map("one", &json!({"kind": "unknown", "lease": "one"}))), None);
+        let mut carried = map("one", &local);
+        carry_over(&mut carried, "three");
+        carried.metadata.annotations.as_mut().unwrap().insert(LEADER_ANNOTATION.into(), "three".into());
+        assert_eq!(recorded(&carried), Some(Storage::PodLocal));
+        let mut stale = map("two", &local);
+        carry_over(&mut stale, "two");
+        assert_eq!(recorded(&stale), None);
     }
 }

@@ -9,11 +9,10 @@ use kube::Api;
 use kube::api::{DeleteParams, ObjectMeta, PostParams, Preconditions};
 use tokio::time::Instant;
 
-use super::evidence::watch_leases;
-use super::verdict::{Lease, Situation, User};
-use super::{HaState, backup, read, server_time, standstill};
+use super::evidence::unattended;
+use super::verdict::{Situation, User};
+use super::{HaState, backup, record, server_time, standstill, state_of};
 use crate::cluster::access::{self, Right};
-use crate::cluster::discover::Scope;
 use crate::cluster::{Connection, FIELD_MANAGER};
 use crate::error::{Error, Result};
 use crate::flink::ha::{
@@ -135,26 +134,15 @@ pub async fn remove(
                 .await?;
         }
         // Each start has taken the lease: from here on nobody writes it any more.
-        let scope = Scope::Namespace(judged.namespace.clone());
-        let mut states = read(connection, &scope, Some(&judged.cluster_id)).await?;
-        let state = states.pop().ok_or_else(|| changed(&cluster_config_map(&judged.cluster_id)))?;
+        let state = state_of(connection, &judged.namespace, &judged.cluster_id).await?;
         for seen in removal.maps(judged) {
             let now = state.maps.iter().find(|map| map.name == seen.name);
             if now.is_none_or(|now| now.uid != seen.uid || now.pointers != seen.pointers) {
                 return Err(changed(&seen.name));
             }
         }
-        // Another JobManager of the same id, which was not found, would take over now.
-        let mut alone = [Situation { state, users: Vec::new(), ..removal.situation.clone() }];
-        watch_leases(connection, &mut alone, &progress).await?;
-        let [Situation { state, lease, .. }] = alone;
-        match lease {
-            Lease::Renewed(map) => Err(Error::could_not_run(format!(
-                "nothing was removed: another JobManager, which was not found here, writes the lease in configmap/{map}"
-            ))
-            .hint("find it: kubectl get pods -A")),
-            _ => Ok(state),
-        }
+        // Another JobManager of the same id would take over now.
+        unattended(connection, state, &progress).await.map(|situation| situation.state)
     };
     let outcome = match stopped.await {
         Ok(state) => take_out(connection, removal, &state, folder, &progress).await,
@@ -249,10 +237,9 @@ async fn delete_all(
     };
     let existed = own.is_some();
     let mut map = own.unwrap_or_else(|| blank(&name, &state.namespace, &state.cluster_id));
-    let annotations = map.metadata.annotations.get_or_insert_default();
-    let before = annotations.get(LEADER_ANNOTATION).cloned();
-    let lease = LeaderRecord::taken_by(&holder, server_time(connection).await?, before.as_deref());
-    annotations.insert(LEADER_ANNOTATION.to_owned(), lease);
+    let before = map.metadata.annotations.as_ref().and_then(|all| all.get(LEADER_ANNOTATION));
+    let lease = LeaderRecord::taken_by(&holder, server_time(connection).await?, before.map(String::as_str));
+    set_lease(&mut map, lease.clone());
     let data = map.data.get_or_insert_default();
     let entries: Vec<String> = data.keys().filter(|key| removal.takes(key)).cloned().collect();
     data.retain(|key, _| !removal.takes(key));
@@ -284,14 +271,17 @@ async fn delete_all(
     }
     // Given back as a JobManager does that ends in order. One that has taken it meanwhile keeps it.
     let mut map = held;
-    if let Some(lease) = map.metadata.annotations.as_mut().and_then(|all| all.get_mut(LEADER_ANNOTATION)) {
-        *lease = lease.replace(&holder, "");
-    }
+    set_lease(&mut map, lease.replace(&holder, ""));
     match api.replace(&name, &params, &map).await {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(status)) if status.is_conflict() || status.is_not_found() => Ok(()),
         Err(error) => Err(error.into()),
     }
+}
+
+fn set_lease(map: &mut ConfigMap, lease: String) {
+    record::carry_over(map, &lease);
+    map.metadata.annotations.get_or_insert_default().insert(LEADER_ANNOTATION.to_owned(), lease);
 }
 
 /// What is removed has to be what was judged, to the last write: a lease that has moved is a JobManager that lives.

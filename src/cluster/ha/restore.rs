@@ -60,25 +60,23 @@ pub struct Restored {
 /// # Errors
 /// A cluster lives on it or is about to, something else stands in its place, rights are missing, or what the API server
 /// says.
-pub async fn restore(connection: &Connection, copy: &Copy, there: Option<&Situation>, dry_run: bool) -> Result<Restored> {
-    if let Some(situation) = there {
-        let busy = situation.live().or_else(|| {
-            situation.crashing().next().map(|user| format!("{} would start on half of it", user.reference))
-        });
-        if let Some(why) = busy {
-            let mut error = Error::could_not_run(format!(
-                "nothing was put back: cluster {} in namespace {} is live: {why}",
-                copy.cluster_id, copy.namespace
+pub async fn restore(connection: &Connection, copy: &Copy, there: &Situation, dry_run: bool) -> Result<Restored> {
+    let busy = there.live().or_else(|| {
+        there.crashing().next().map(|user| format!("{} would start on half of it", user.reference))
+    });
+    if let Some(why) = busy {
+        let mut error = Error::could_not_run(format!(
+            "nothing was put back: cluster {} in namespace {} is live: {why}",
+            copy.cluster_id, copy.namespace
+        ));
+        for user in &there.users {
+            let namespace = user.workload.namespace();
+            error = error.hint(format!(
+                "stop it first: kubectl scale {} -n {namespace} --replicas=0, and wait until its pods are gone",
+                user.reference
             ));
-            for user in &situation.users {
-                let namespace = user.workload.namespace();
-                error = error.hint(format!(
-                    "stop it first: kubectl scale {} -n {namespace} --replicas=0, and wait until its pods are gone",
-                    user.reference
-                ));
-            }
-            return Err(error);
         }
+        return Err(error);
     }
     let namespace = Some(copy.namespace.as_str());
     let rights = ["get", "create", "update"].map(|verb| Right::new(verb, "", "configmaps", namespace));

@@ -143,6 +143,12 @@ pub struct Judgement {
 }
 
 impl Situation {
+    /// Data that nothing goes by any more, as `down` knows.
+    pub fn unattended(state: HaState) -> Self {
+        let (users, operator) = (Vec::new(), Operator::None);
+        Situation { state, users, lease: Lease::NotWatched, operator, seen: BTreeMap::new() }
+    }
+
     /// Why a cluster lives on this data; none where none does.
     pub fn live(&self) -> Option<String> {
         let pods = || self.users.iter().flat_map(|user| &user.pods);
@@ -215,15 +221,15 @@ impl Situation {
 
     /// What an operator looks after is left to it.
     fn operators(&self) -> Option<Judged> {
-        let owned = self.users.iter().find_map(|user| user.operator.clone());
-        match (&self.operator, owned) {
-            (Operator::Resource(resource), _) => {
-                Some(Judged::new(Verdict::Recoverable, format!("it is left to the operator of {resource}")))
-            }
-            (_, Some(resource)) => {
-                Some(Judged::new(Verdict::Recoverable, format!("it is left to the operator of {resource}")))
-            }
-            _ => None,
+        let resource = self.operators_resource()?;
+        Some(Judged::new(Verdict::Recoverable, format!("it is left to the operator of {resource}")))
+    }
+
+    /// The operator's resource that this data belongs to.
+    pub fn operators_resource(&self) -> Option<&str> {
+        match &self.operator {
+            Operator::Resource(resource) => Some(resource),
+            _ => self.users.iter().find_map(|user| user.operator.as_deref()),
         }
     }
 

@@ -39,7 +39,10 @@ pub(super) async fn watch(
     let mut longest = Duration::ZERO;
     for (index, state) in states.iter().enumerate() {
         for map in &state.maps {
-            if let Some(lease) = &map.lease {
+            let Some(lease) = &map.lease else { continue };
+            outcome[index] = Lease::Still(Duration::ZERO);
+            // One that was given back needs no patience: whoever takes it changes what is about to be changed.
+            if lease.holder.is_some() {
                 longest = longest.max(lease.lease_duration + DEFAULT_RETRY_PERIOD);
                 places.push((index, map.name.clone()));
             }

@@ -104,7 +104,7 @@ pub(super) struct Loss<'a> {
     /// The jobs' HA data stays, and with it what it points to.
     pub(super) recoverable: bool,
     /// Jobs that could have been recovered.
-    pub(super) forgotten: &'a [String],
+    pub(super) forgotten: &'a [&'a str],
     pub(super) claims: &'a [&'a str],
 }
 

@@ -1,0 +1,301 @@
+//! `kubectl flink clean-ha`: show the high-availability data that clusters have left, and remove what is of no use.
+
+mod report;
+mod selection;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+
+use self::report::{Outcome, Report};
+use self::selection::{Choice, Jobs, Selection};
+use super::Output;
+use super::up::DryRun;
+use crate::cluster::discover::Scope;
+use crate::cluster::ha::removal::{self, Removed};
+use crate::cluster::ha::verdict::{Judgement, Situation};
+use crate::cluster::ha::{self, Found, Look, backup, restore, standstill};
+use crate::cluster::{Connection, ConnectionArgs, delete};
+use crate::error::{Error, Result};
+use crate::output::Ui;
+
+/// Show and remove high-availability data that clusters have left behind
+///
+/// Flink's high-availability ConfigMaps outlive its clusters, and the next JobManager of the same cluster-id recovers
+/// what stands in them, or dies of it: `Could not recover job with job id ...`. Each gets one of five verdicts:
+///
+///   live         a JobManager runs on it: it is never removed
+///   recoverable  no cluster runs, and a job or checkpoint may still be there: removed with --include-recoverable
+///   dead         what it points to is proven to be gone: removed
+///   leftover     no job stands in it, and no checkpoint: removed
+///   unknown      neither is proven: removed with --force; --probe may find out
+///
+/// Nothing is removed before it was confirmed and a copy was written. A cluster that starts meanwhile wins.
+#[derive(Debug, Clone, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
+#[command(verbatim_doc_comment, after_long_help = "\
+Examples:
+  # What is there, in this namespace?
+  kubectl flink clean-ha --dry-run
+
+  # The JobManager dies of a job that cannot be recovered: take this job out, the others stay
+  kubectl flink clean-ha flink --job 7601318e4ccd7281759507f40830fea9
+
+  # Look on the storage which files are gone, and remove what points to them
+  kubectl flink clean-ha flink --probe --yes
+
+  # Put back what was removed
+  kubectl flink clean-ha --restore flink-ha-default-flink-20261121T081500Z.yaml")]
+pub struct CleanHaArgs {
+    /// Cluster-id whose data to look at [default: all of the namespace]
+    pub name: Option<String>,
+    /// Look in all namespaces
+    #[arg(short = 'A', long, conflicts_with = "restore")]
+    pub all_namespaces: bool,
+    /// Only this job of the cluster; repeatable. `dead`: all that are proven so
+    #[arg(long, value_name = "ID", value_parser = selection::job, requires = "name", conflicts_with = "restore")]
+    pub job: Vec<String>,
+    /// Remove recoverable data too: its jobs are lost, but for the copy
+    #[arg(long, conflicts_with = "restore")]
+    pub include_recoverable: bool,
+    /// Remove data of which it is not known whether it is of use
+    #[arg(long, conflicts_with = "restore")]
+    pub force: bool,
+    /// Look, from a pod with the cluster's volumes and plugins, which of the files are there
+    #[arg(long, conflicts_with = "restore")]
+    pub probe: bool,
+    /// Do not ask
+    #[arg(short = 'y', long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false",
+        default_missing_value = "true", action = clap::ArgAction::Set, hide_default_value = true,
+        hide_possible_values = true)]
+    pub yes: bool,
+    /// Only say what would be done; `server` also checks that you may
+    #[arg(long, value_enum, value_name = "none|client|server", default_value = "none", hide_possible_values = true,
+        num_args = 0..=1, require_equals = true, default_missing_value = "client")]
+    pub dry_run: DryRun,
+    /// Folder for the copy of what is removed
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub backup_dir: PathBuf,
+    /// Put back the copy in this file
+    #[arg(long, value_name = "FILE", conflicts_with = "name")]
+    pub restore: Option<PathBuf>,
+    /// How long to wait for pods to end, and for the probe
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = super::duration)]
+    pub timeout: Duration,
+    /// Print what was found and done as one document, or the names of what was removed
+    #[arg(short, long, value_enum, value_name = "json|yaml|name", hide_possible_values = true)]
+    pub output: Option<Output>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Every failure that the exit codes of [`crate::error::Kind`] tell apart.
+pub async fn run(args: &CleanHaArgs, connection: &ConnectionArgs, ui: &Ui) -> Result<()> {
+    let connection = connection.connect().await?;
+    if let Some(file) = &args.restore {
+        return put_back(args, file, &connection, ui).await;
+    }
+    let scope = if args.all_namespaces { Scope::All } else { Scope::Namespace(connection.namespace.clone()) };
+    let look = Look { scope, cluster_id: args.name.clone() };
+    let found = gather(&look, &connection, ui).await?;
+    let judged: Vec<(&Situation, Judgement)> =
+        found.situations.iter().map(|situation| (situation, situation.judge())).collect();
+    let mut report = Report::new(&judged, &found.not_checked, args.dry_run != DryRun::None);
+    if args.output.is_none() {
+        ui.data(report.text(ha::server_time(&connection).await?, args.all_namespaces))?;
+    }
+    for what in &found.not_checked {
+        ui.warn(format_args!("not checked: {what}"));
+    }
+    if judged.is_empty() {
+        nothing_there(args, &connection)?;
+        ui.note(format_args!("No high-availability ConfigMaps {}.", place(args, &connection)));
+        return report.print(args.output, ui);
+    }
+    let jobs = Jobs::given(&args.job);
+    jobs.known(&judged)?;
+    let selections: Vec<Selection<'_>> = judged
+        .iter()
+        .map(|(situation, judgement)| {
+            let choice = Choice { jobs: &jobs, recoverable: args.include_recoverable, unknown: args.force };
+            Selection::make(situation, judgement, &choice)
+        })
+        .collect::<Result<_>>()?;
+    let left: Vec<_> = selections.iter().flat_map(|selection| selection.left.iter().copied()).collect();
+    let work: Vec<&Selection<'_>> = selections.iter().filter(|selection| !selection.is_empty()).collect();
+    for line in selection::summary(&left) {
+        ui.note(line);
+    }
+    if work.is_empty() {
+        ui.note("Nothing is to be removed.");
+        resume(&found, args, &connection, ui).await?;
+        return report.print(args.output, ui);
+    }
+    if args.dry_run != DryRun::Client {
+        for selection in &work {
+            selection.removal().preflight(&connection).await?;
+        }
+    }
+    if args.dry_run != DryRun::None {
+        for selection in &work {
+            ui.note(format_args!("Would remove {}", selection.sentence()));
+            report.done(selection.situation, &selection.expected(), Outcome::WouldRemove);
+        }
+        return report.print(args.output, ui);
+    }
+    consent(args, &work, ui)?;
+    let mut failure: Option<Error> = None;
+    for selection in &work {
+        match remove(args, selection, &connection, ui).await {
+            Ok(removed) => report.done(selection.situation, &removed, Outcome::Removed),
+            Err(error) => {
+                // One cluster has nothing to do with another.
+                if let Some(earlier) = failure.replace(error) {
+                    ui.error(&earlier);
+                }
+            }
+        }
+    }
+    if failure.is_none() {
+        resume(&found, args, &connection, ui).await?;
+    }
+    report.print(args.output, ui)?;
+    failure.map_or(Ok(()), Err)
+}
+
+/// Reads everything, and shows that it does.
+async fn gather(look: &Look, connection: &Connection, ui: &Ui) -> Result<Found> {
+    let step = ui.step("Reading high-availability data");
+    let found = ha::situations(connection, look, |what| step.progress(what)).await?;
+    let maps: usize = found.situations.iter().map(|situation| situation.state.maps.len()).sum();
+    step.done(format_args!("{maps} high-availability ConfigMaps of {} clusters", found.situations.len()));
+    Ok(found)
+}
+
+fn place(args: &CleanHaArgs, connection: &Connection) -> String {
+    let of = args.name.as_ref().map_or(String::new(), |name| format!("of cluster-id {name} "));
+    match args.all_namespaces {
+        true => format!("{of}in any namespace"),
+        false => format!("{of}in namespace {}", connection.namespace),
+    }
+}
+
+/// Whoever names a job expects it to be there.
+fn nothing_there(args: &CleanHaArgs, connection: &Connection) -> Result<()> {
+    if args.job.iter().all(|job| job == selection::ALL_DEAD) {
+        return Ok(());
+    }
+    Err(Error::usage(format!("there are no high-availability ConfigMaps {}", place(args, connection)))
+        .hint("they are in the namespace that Flink's option kubernetes.namespace names: look with -A"))
+}
+
+/// Asks, or wants `--yes`.
+fn consent(args: &CleanHaArgs, work: &[&Selection<'_>], ui: &Ui) -> Result<()> {
+    if args.yes {
+        return Ok(());
+    }
+    let sentences: Vec<String> = work.iter().map(|selection| selection.sentence()).collect();
+    if !ui.can_prompt() {
+        return Err(Error::usage("nothing was removed: --yes is not given")
+            .hint(format!("it would remove {}", sentences.join("; ")))
+            .hint("go on: the same command with --yes"));
+    }
+    for sentence in &sentences {
+        ui.note(format_args!("To be removed: {sentence}"));
+    }
+    let confirmed = if work.iter().any(|selection| selection.loses) {
+        // What may be lost is not confirmed in passing.
+        let word = match work {
+            [one] => one.situation.state.cluster_id.clone(),
+            _ => format!("remove {}", work.len()),
+        };
+        ui.warn("jobs that could still be recovered are given up, but for the copy");
+        ui.ask(format_args!("Type {word:?} to go on: "))? == word
+    } else {
+        ui.confirm("Remove it?")?
+    };
+    if confirmed { Ok(()) } else { Err(Error::could_not_run("not confirmed: nothing was removed")) }
+}
+
+/// Removes one cluster's selection, and says what became of it.
+async fn remove(
+    args: &CleanHaArgs,
+    selection: &Selection<'_>,
+    connection: &Connection,
+    ui: &Ui,
+) -> Result<Removed> {
+    let state = &selection.situation.state;
+    let what = format!("{} in namespace {}", state.cluster_id, state.namespace);
+    let step = ui.step(format!("Removing high-availability data of {what}"));
+    let deadline = delete::deadline(args.timeout);
+    let removal = selection.removal();
+    let removed =
+        removal::remove(connection, &removal, Some(&args.backup_dir), deadline, |what| step.progress(what)).await;
+    let removed = match removed {
+        Ok(removed) => removed,
+        Err(error) => {
+            step.failed();
+            return Err(error.context(what));
+        }
+    };
+    step.done(format_args!("Removed of {what}: {}", report::removed(&removed)));
+    if let Some(path) = &removed.backup {
+        ui.note(format_args!("  the copy: {0}; put it back: kubectl flink clean-ha --restore {0}", path.display()));
+    }
+    for workload in &removed.restarted {
+        ui.note(format_args!("  {workload} is started again"));
+    }
+    for line in report::files_left(&removed.files) {
+        ui.note(format_args!("  {line}"));
+    }
+    Ok(removed)
+}
+
+/// Starts what an interrupted command has stopped.
+async fn resume(found: &Found, args: &CleanHaArgs, connection: &Connection, ui: &Ui) -> Result<()> {
+    for user in found.situations.iter().flat_map(|situation| &situation.users) {
+        let Some(replicas) = standstill::resting(&user.workload) else { continue };
+        if args.dry_run == DryRun::None {
+            standstill::resume(connection, &user.workload, replicas).await?;
+            ui.note(format_args!("{} is started again: it was stopped by a command that was interrupted", user.reference));
+        } else {
+            ui.note(format_args!("Would start {} again, which an interrupted command has stopped", user.reference));
+        }
+    }
+    Ok(())
+}
+
+/// `--restore`.
+async fn put_back(args: &CleanHaArgs, file: &Path, connection: &Connection, ui: &Ui) -> Result<()> {
+    let copies = restore::by_cluster(backup::read(file, &connection.namespace)?);
+    let dry_run = args.dry_run != DryRun::None;
+    let mut report = report::RestoreReport::new(file, dry_run);
+    for copy in &copies {
+        let step = ui.step(format!("Putting back {} in namespace {}", copy.cluster_id, copy.namespace));
+        let (namespace, id) = (&copy.namespace, &copy.cluster_id);
+        let there = ha::situation_of(connection, namespace, id, |what| step.progress(what)).await?;
+        let restored = restore::restore(connection, copy, &there, dry_run).await;
+        match restored {
+            Ok(restored) => {
+                let verb = if dry_run { "Would put back" } else { "Put back" };
+                step.done(format_args!(
+                    "{verb} {} in namespace {}: {}",
+                    copy.cluster_id,
+                    copy.namespace,
+                    report::restored(&restored)
+                ));
+                report.add(copy, &restored);
+            }
+            Err(error) => {
+                step.failed();
+                return Err(error);
+            }
+        }
+    }
+    if !dry_run {
+        ui.note("The next JobManager of this cluster-id recovers the jobs.");
+    }
+    report.print(args.output, ui)
+}

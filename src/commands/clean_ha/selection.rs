@@ -1,0 +1,228 @@
+//! What of the data is to be removed, by its verdicts and by what was asked for.
+
+use std::collections::BTreeSet;
+
+use crate::cluster::ha::removal::{Removal, Removed};
+use crate::cluster::ha::verdict::{Judged, Judgement, Situation, Verdict};
+use crate::error::{Error, Result};
+use crate::flink::ha::{MapKind, Target, is_job_id};
+
+/// `--job dead`
+pub(super) const ALL_DEAD: &str = "dead";
+
+/// A value of `--job`.
+///
+/// # Errors
+/// It is neither a job id nor `dead`.
+pub(super) fn job(text: &str) -> Result<String, String> {
+    if text == ALL_DEAD || is_job_id(text) {
+        return Ok(text.to_owned());
+    }
+    Err("a job id has 32 hexadecimal digits in lower case; or write `dead` for all that are proven so".to_owned())
+}
+
+/// Which jobs were asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Jobs {
+    /// Everything, with what the jobs share.
+    All,
+    /// These, and with `dead` all that are.
+    Given { ids: BTreeSet<String>, dead: bool },
+}
+
+impl Jobs {
+    pub(super) fn given(values: &[String]) -> Jobs {
+        if values.is_empty() {
+            return Jobs::All;
+        }
+        let (dead, ids): (Vec<&String>, Vec<&String>) = values.iter().partition(|value| *value == ALL_DEAD);
+        Jobs::Given { ids: ids.into_iter().cloned().collect(), dead: !dead.is_empty() }
+    }
+
+    /// A job that was named has to be there.
+    ///
+    /// # Errors
+    /// It is in none of them.
+    pub(super) fn known(&self, judged: &[(&Situation, Judgement)]) -> Result<()> {
+        let Jobs::Given { ids, .. } = self else { return Ok(()) };
+        let Some(id) = ids.iter().find(|id| !judged.iter().any(|(_, judgement)| judgement.jobs.contains_key(*id)))
+        else {
+            return Ok(());
+        };
+        let there: Vec<&str> = judged.iter().flat_map(|(_, judgement)| judgement.jobs.keys()).map(String::as_str).collect();
+        let hint = if there.is_empty() { "there are none".to_owned() } else { format!("there are: {}", there.join(", ")) };
+        Err(Error::usage(format!("nothing was removed: no job {id} in the high-availability data")).hint(hint))
+    }
+}
+
+/// What was asked for.
+#[derive(Debug, Clone)]
+pub(super) struct Choice<'a> {
+    pub(super) jobs: &'a Jobs,
+    /// `--include-recoverable`
+    pub(super) recoverable: bool,
+    /// `--force`
+    pub(super) unknown: bool,
+}
+
+impl Choice<'_> {
+    fn allows(&self, verdict: Verdict) -> bool {
+        match verdict {
+            Verdict::Leftover | Verdict::Dead => true,
+            Verdict::Recoverable => self.recoverable,
+            Verdict::Unknown => self.unknown,
+            Verdict::Live => false,
+        }
+    }
+}
+
+/// What goes of one cluster's data.
+#[derive(Debug)]
+pub(super) struct Selection<'a> {
+    pub(super) situation: &'a Situation,
+    /// Jobs and applications.
+    jobs: BTreeSet<String>,
+    /// What they share goes too.
+    whole: bool,
+    /// Something goes that might have been recovered.
+    pub(super) loses: bool,
+    /// What stays, each with its verdict and what would let it go.
+    pub(super) left: Vec<Left>,
+}
+
+/// Something that stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Left {
+    Live,
+    Recoverable,
+    Unknown,
+    Withheld,
+}
+
+impl<'a> Selection<'a> {
+    /// # Errors
+    /// A job was named that must stay.
+    pub(super) fn make(situation: &'a Situation, judgement: &Judgement, choice: &Choice<'_>) -> Result<Self> {
+        let owned = |job: &str| situation.state.job_map(job).is_some_and(|map| map.owner.is_some());
+        let withheld = |job: &str| situation.operators_resource().is_some() || owned(job);
+        let mut selection =
+            Selection { situation, jobs: BTreeSet::new(), whole: false, loses: false, left: Vec::new() };
+        for (id, judged) in &judgement.jobs {
+            let wanted = match choice.jobs {
+                Jobs::All => true,
+                Jobs::Given { ids, .. } if ids.contains(id) => {
+                    if let Some(error) = refusal(id, judged, withheld(id), choice) {
+                        return Err(error);
+                    }
+                    true
+                }
+                Jobs::Given { dead, .. } => *dead && judged.verdict == Verdict::Dead,
+            };
+            if !wanted {
+                continue;
+            }
+            if choice.allows(judged.verdict) && !withheld(id) {
+                selection.jobs.insert(id.clone());
+                selection.loses |= judged.verdict > Verdict::Dead;
+            } else {
+                selection.left.push(left(judged.verdict, withheld(id)));
+            }
+        }
+        if *choice.jobs == Jobs::All {
+            let shared = situation.state.maps.iter().zip(&judgement.maps);
+            let shared: Vec<_> = shared.filter(|(map, _)| !matches!(map.kind, MapKind::Job(_))).collect();
+            let kept = shared.iter().find(|(map, judged)| {
+                !choice.allows(judged.verdict) || map.owner.is_some() || situation.operators_resource().is_some()
+            });
+            selection.whole = !shared.is_empty() && kept.is_none();
+            selection.loses |= selection.whole && shared.iter().any(|(_, judged)| judged.verdict > Verdict::Dead);
+            // Jobs have told their part.
+            if let Some((map, judged)) = kept.filter(|(map, _)| map.pointers.is_empty()) {
+                selection.left.push(left(judged.verdict, map.owner.is_some() || situation.operators_resource().is_some()));
+            }
+        }
+        Ok(selection)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.jobs.is_empty() && !self.whole
+    }
+
+    pub(super) fn removal(&self) -> Removal<'a> {
+        Removal { situation: self.situation, jobs: self.jobs.clone(), whole: self.whole }
+    }
+
+    /// What goes, as it would be after it is done.
+    pub(super) fn expected(&self) -> Removed {
+        let mut expected = Removed::default();
+        for map in &self.situation.state.maps {
+            let goes = match &map.kind {
+                MapKind::Job(job) => self.jobs.contains(job),
+                MapKind::Cluster | MapKind::LegacyLeader => self.whole,
+            };
+            if goes {
+                expected.config_maps.push(map.name.clone());
+                expected.files.extend(map.pointers.iter().filter_map(|pointer| pointer.path.clone()));
+                continue;
+            }
+            let of_jobs = map.pointers.iter().filter(|pointer| match &pointer.target {
+                Target::JobGraph(id) | Target::ExecutionPlan(id) | Target::Application(id) => self.jobs.contains(id),
+                Target::Checkpoint(_) => false,
+            });
+            for pointer in of_jobs {
+                expected.entries.push(format!("{}/{}", map.name, pointer.key));
+                expected.files.extend(pointer.path.clone());
+            }
+        }
+        expected
+    }
+
+    /// What goes, in words.
+    pub(super) fn sentence(&self) -> String {
+        let state = &self.situation.state;
+        let stops: Vec<&str> = self.situation.crashing().map(|user| user.reference.as_str()).collect();
+        let stops = match stops.as_slice() {
+            [] => String::new(),
+            stops => format!("; {} is stopped for it and started again", stops.join(", ")),
+        };
+        let what = super::report::removed(&self.expected());
+        format!("{what} of cluster-id {} in namespace {}{stops}", state.cluster_id, state.namespace)
+    }
+}
+
+fn left(verdict: Verdict, withheld: bool) -> Left {
+    match verdict {
+        Verdict::Live => Left::Live,
+        _ if withheld => Left::Withheld,
+        Verdict::Unknown => Left::Unknown,
+        Verdict::Recoverable | Verdict::Leftover | Verdict::Dead => Left::Recoverable,
+    }
+}
+
+/// Why a job that was named is not removed.
+fn refusal(id: &str, judged: &Judged, withheld: bool, choice: &Choice<'_>) -> Option<Error> {
+    if choice.allows(judged.verdict) && !withheld {
+        return None;
+    }
+    let message = format!("nothing was removed: job {id} is {}: {}", judged.verdict, judged.why);
+    Some(match judged.verdict {
+        Verdict::Live => Error::could_not_run(message)
+            .hint("cancel the job in Flink, and Flink removes its data: POST /jobs/ID/stop or PATCH /jobs/ID?mode=cancel"),
+        _ if withheld => Error::could_not_run(message).hint("let its owner remove it"),
+        Verdict::Recoverable => Error::usage(message).hint("give it up all the same: --include-recoverable"),
+        _ => Error::usage(message).hint("look whether its files are there: --probe; remove it all the same: --force"),
+    })
+}
+
+/// What stays, and what would let it go: a line for each verdict.
+pub(super) fn summary(left: &[Left]) -> Vec<String> {
+    let lines = [
+        (Left::Live, "live", "a cluster runs on it"),
+        (Left::Recoverable, "recoverable", "remove it all the same: --include-recoverable"),
+        (Left::Unknown, "unknown", "look whether the files are there: --probe; remove it all the same: --force"),
+        (Left::Withheld, "recoverable", "left to its owner"),
+    ];
+    let count = |kind| left.iter().filter(|one| **one == kind).count();
+    let lines = lines.into_iter().map(|(kind, word, why)| (count(kind), word, why));
+    lines.filter(|(count, ..)| *count > 0).map(|(count, word, why)| format!("Kept: {count} {word} ({why})")).collect()
+}
