@@ -19,6 +19,7 @@
 )]
 
 mod apply;
+mod clean_ha;
 mod doctor;
 mod doctor_live;
 mod down;
