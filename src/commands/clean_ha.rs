@@ -145,7 +145,7 @@ pub async fn run(args: &CleanHaArgs, connection: &ConnectionArgs, ui: &Ui) -> Re
         }
         return report.print(args.output, ui);
     }
-    consent(args, &work, ui)?;
+    consent(args, &work, ui).await?;
     let mut failure: Option<Error> = None;
     for selection in &work {
         match remove(args, selection, &connection, ui).await {
@@ -192,7 +192,7 @@ fn nothing_there(args: &CleanHaArgs, connection: &Connection) -> Result<()> {
 }
 
 /// Asks, or wants `--yes`.
-fn consent(args: &CleanHaArgs, work: &[&Selection<'_>], ui: &Ui) -> Result<()> {
+async fn consent(args: &CleanHaArgs, work: &[&Selection<'_>], ui: &Ui) -> Result<()> {
     if args.yes {
         return Ok(());
     }
@@ -212,9 +212,9 @@ fn consent(args: &CleanHaArgs, work: &[&Selection<'_>], ui: &Ui) -> Result<()> {
             _ => format!("remove {}", work.len()),
         };
         ui.warn("jobs that could still be recovered are given up, but for the copy");
-        ui.ask(format_args!("Type {word:?} to go on: "))? == word
+        ui.ask(format_args!("Type {word:?} to go on: ")).await? == word
     } else {
-        ui.confirm("Remove it?")?
+        ui.confirm("Remove it?").await?
     };
     if confirmed { Ok(()) } else { Err(Error::could_not_run("not confirmed: nothing was removed")) }
 }

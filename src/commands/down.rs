@@ -143,7 +143,7 @@ pub async fn run(args: &DownArgs, connection: &ConnectionArgs, ui: &Ui) -> Resul
     }
     plan.preflight().await?;
     if args.dry_run == DryRun::None {
-        plan.consent(ui)?;
+        plan.consent(ui).await?;
     }
     let mut done = Vec::new();
     match plan.execute(ui, &mut done).await {
@@ -310,7 +310,7 @@ impl<'a> Plan<'a> {
     }
 
     /// Asks, or wants `--yes`, where jobs run or state is lost.
-    fn consent(&self, ui: &Ui) -> Result<()> {
+    async fn consent(&self, ui: &Ui) -> Result<()> {
         let jobs: &[Job] = match &self.jobs {
             Jobs::Known(jobs) => jobs,
             Jobs::Unknown(_) => &[],
@@ -339,7 +339,7 @@ impl<'a> Plan<'a> {
             ui.note(format_args!("({savepoint})"));
         }
         let question = format!("Take cluster {} in namespace {} down?", self.args.name, self.connection.namespace);
-        if ui.confirm(question)? { Ok(()) } else { Err(Error::could_not_run("not confirmed: nothing was deleted")) }
+        if ui.confirm(question).await? { Ok(()) } else { Err(Error::could_not_run("not confirmed: nothing was deleted")) }
     }
 
     /// The command as it was given, as far as it decides what is lost.

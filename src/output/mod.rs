@@ -80,19 +80,23 @@ impl Ui {
     }
 
     /// Asks a yes/no question; anything but yes is no.
-    pub fn confirm(&self, question: impl Display) -> Result<bool> {
-        let answer = self.ask(format_args!("{question} [y/N] "))?;
+    pub async fn confirm(&self, question: impl Display) -> Result<bool> {
+        let answer = self.ask(format_args!("{question} [y/N] ")).await?;
         Ok(matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes"))
     }
 
     /// Asks for a line of text.
-    pub fn ask(&self, prompt: impl Display) -> Result<String> {
+    pub async fn ask(&self, prompt: impl Display) -> Result<String> {
         let mut stderr = anstream::stderr();
         write!(stderr, "{prompt}")?;
         stderr.flush()?;
-        let mut answer = String::new();
-        std::io::stdin().read_line(&mut answer)?;
-        Ok(answer.trim().to_owned())
+        // On a thread of its own: this one has to hear of Ctrl-C.
+        let answer = tokio::task::spawn_blocking(|| {
+            let mut answer = String::new();
+            std::io::stdin().read_line(&mut answer).map(|_| answer)
+        });
+        let answer = answer.await.map_err(|error| Error::could_not_run(format!("cannot read an answer: {error}")))?;
+        Ok(answer?.trim().to_owned())
     }
 }
 
