@@ -56,8 +56,8 @@ pub struct DoctorArgs {
     /// Look in all namespaces
     #[arg(short = 'A', long)]
     pub all_namespaces: bool,
-    /// Look at these instead: manifests, flink-conf.yaml, config.yaml, log4j*.properties; a folder and all below it; - for
-    /// standard input
+    /// Look at files instead of a cluster: manifests, flink-conf.yaml, config.yaml, log4j*.properties, a folder with all
+    /// below it, or - for standard input; repeatable
     #[arg(short = 'f', long = "filename", value_name = "PATH")]
     pub files: Vec<PathBuf>,
     /// Look at the cluster as it will be once the files are applied
@@ -66,20 +66,20 @@ pub struct DoctorArgs {
     /// Time to wait for the cluster's answers, like 10s or 2m
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = super::duration)]
     pub timeout: Duration,
-    /// Look again until what may settle by itself has settled, for this long at most
+    /// Look again until what may settle by itself has settled, for at most this long, or 5m
     #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "5m",
         value_parser = super::duration, conflicts_with = "files")]
     pub wait: Option<Duration>,
-    /// Mend the files where that can be done; without --write only show how. In a cluster: print the commands that mend it
+    /// Show how the files can be mended; with --write mend them. Of a cluster: print the commands that mend it
     #[arg(long, help_heading = "Fixes")]
     pub fix: bool,
-    /// Show the changes
+    /// Show the changes, as --fix alone does
     #[arg(long, requires = "fix", conflicts_with = "write", help_heading = "Fixes")]
     pub diff: bool,
     /// Write the changes into the files
     #[arg(long, requires = "fix", requires = "files", help_heading = "Fixes")]
     pub write: bool,
-    /// Make those too that change how something behaves
+    /// With the fixes that change how something behaves
     #[arg(long, requires = "fix", help_heading = "Fixes")]
     pub unsafe_fixes: bool,
     #[command(flatten)]

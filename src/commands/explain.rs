@@ -14,7 +14,7 @@ use crate::output::{Ui, document};
 
 /// Explain what the doctor's rules find: why it matters, an example, and how to mend it
 ///
-/// Asks no cluster anything.
+/// From the program itself: no cluster is asked anything.
 #[derive(Debug, Clone, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -28,7 +28,7 @@ pub struct ExplainArgs {
     #[arg(required = true, value_name = "RULE")]
     pub rules: Vec<String>,
     /// Output format [default: text for a terminal]
-    #[arg(short, long, value_enum, help_heading = "Output options")]
+    #[arg(short, long, value_enum, value_name = "FORMAT", help_heading = "Output options")]
     pub output: Option<Output>,
 }
 

@@ -16,24 +16,28 @@ use crate::output::{Ui, document, table};
 
 /// List the doctor's rules
 ///
-/// Asks no cluster anything.
+/// From the program itself: no cluster is asked anything.
 #[derive(Debug, Clone, Args)]
 #[command(after_long_help = "\
 Examples:
   # All rules
   kubectl flink rules
 
+  # Those on high availability
+  kubectl flink rules --group ha
+
   # The rights that `kubectl flink doctor` needs in a namespace
   kubectl flink rules --rbac | kubectl apply -n streaming -f -")]
 pub struct RulesArgs {
-    /// Only these: groups, beginnings of codes, codes or names
+    /// Only these: input, rbac, ha, network, resources, config, runtime or operator; codes, beginnings of codes or names too,
+    /// repeatable
     #[arg(long, value_name = "GROUP", value_delimiter = ',')]
     pub group: Vec<String>,
     /// Print the smallest Role and ClusterRole with which the doctor can read what these rules look at
     #[arg(long, conflicts_with = "output")]
     pub rbac: bool,
     /// Output format
-    #[arg(short, long, value_enum, default_value_t = Output::Table, help_heading = "Output options")]
+    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Output::Table, help_heading = "Output options")]
     pub output: Output,
 }
 

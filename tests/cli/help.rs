@@ -89,7 +89,7 @@ fn of_the_program() {
 
 #[test]
 fn of_up() {
-    insta::assert_snapshot!(Home::new().run(&["up", "--help"]), @"
+    insta::assert_snapshot!(Home::new().help("up", "--help"), @"
     Bring a highly available Flink session cluster up
 
     Applies the profile's manifests in the order of their numbers (server-side apply), then waits until
@@ -219,57 +219,6 @@ fn of_up() {
       -o, --output <json|yaml|name>
               Print what was done, as one document or by name
 
-    Kubernetes options:
-      -n, --namespace <NAMESPACE>
-              Namespace to work in [default: the context's]
-
-          --kubeconfig <FILE>
-              Path to the kubeconfig file
-
-          --context <NAME>
-              Name of the kubeconfig context to use
-
-          --cluster <NAME>
-              Name of the kubeconfig cluster to use
-
-          --user <NAME>
-              Name of the kubeconfig user to use
-
-      -s, --server <URL>
-              Address and port of the Kubernetes API server
-
-          --token <TOKEN>
-              Bearer token for authentication to the API server
-
-          --as <USER>
-              User to impersonate
-
-          --as-group <GROUP>
-              Group to impersonate, repeatable
-
-          --as-uid <UID>
-              UID to impersonate
-
-          --certificate-authority <FILE>
-              Path to the certificate authority's certificate
-
-          --client-certificate <FILE>
-              Path to the client certificate
-
-          --client-key <FILE>
-              Path to the client key
-
-          --insecure-skip-tls-verify[=<BOOL>]
-              Do not check the server's certificate: insecure
-              
-              [possible values: true, false]
-
-          --tls-server-name <NAME>
-              Name to check the server's certificate against
-
-          --request-timeout <DURATION>
-              Time to wait for a single answer of the API server, like 10s or 2m [default: 30s]
-
     Output options:
       -q, --quiet
               Say nothing but warnings and errors
@@ -298,7 +247,7 @@ fn of_up() {
 
 #[test]
 fn of_render() {
-    insta::assert_snapshot!(Home::new().run(&["render", "--help"]), @"
+    insta::assert_snapshot!(Home::new().help("render", "--help"), @"
     Write the numbered manifests of a cluster, for kubectl apply or a git repository
 
     Takes the options of `up` and asks no cluster anything. Applied with kubectl in the order of their
@@ -397,57 +346,6 @@ fn of_render() {
           --to <DIR>
               Write one file for each number into this folder, which may not hold other manifests
 
-    Kubernetes options:
-      -n, --namespace <NAMESPACE>
-              Namespace to work in [default: the context's]
-
-          --kubeconfig <FILE>
-              Path to the kubeconfig file
-
-          --context <NAME>
-              Name of the kubeconfig context to use
-
-          --cluster <NAME>
-              Name of the kubeconfig cluster to use
-
-          --user <NAME>
-              Name of the kubeconfig user to use
-
-      -s, --server <URL>
-              Address and port of the Kubernetes API server
-
-          --token <TOKEN>
-              Bearer token for authentication to the API server
-
-          --as <USER>
-              User to impersonate
-
-          --as-group <GROUP>
-              Group to impersonate, repeatable
-
-          --as-uid <UID>
-              UID to impersonate
-
-          --certificate-authority <FILE>
-              Path to the certificate authority's certificate
-
-          --client-certificate <FILE>
-              Path to the client certificate
-
-          --client-key <FILE>
-              Path to the client key
-
-          --insecure-skip-tls-verify[=<BOOL>]
-              Do not check the server's certificate: insecure
-              
-              [possible values: true, false]
-
-          --tls-server-name <NAME>
-              Name to check the server's certificate against
-
-          --request-timeout <DURATION>
-              Time to wait for a single answer of the API server, like 10s or 2m [default: 30s]
-
     Output options:
       -q, --quiet
               Say nothing but warnings and errors
@@ -464,7 +362,7 @@ fn of_render() {
 
 #[test]
 fn of_status() {
-    insta::assert_snapshot!(Home::new().run(&["status", "--help"]), @"
+    insta::assert_snapshot!(Home::new().help("status", "--help"), @"
     Show leader, pods, slots, jobs and high-availability data of Flink clusters
 
     Works on every Flink cluster of the namespace, whoever made it. Asks Flink itself through the API
@@ -504,57 +402,6 @@ fn of_status() {
       -V, --version
               Print version
 
-    Kubernetes options:
-      -n, --namespace <NAMESPACE>
-              Namespace to work in [default: the context's]
-
-          --kubeconfig <FILE>
-              Path to the kubeconfig file
-
-          --context <NAME>
-              Name of the kubeconfig context to use
-
-          --cluster <NAME>
-              Name of the kubeconfig cluster to use
-
-          --user <NAME>
-              Name of the kubeconfig user to use
-
-      -s, --server <URL>
-              Address and port of the Kubernetes API server
-
-          --token <TOKEN>
-              Bearer token for authentication to the API server
-
-          --as <USER>
-              User to impersonate
-
-          --as-group <GROUP>
-              Group to impersonate, repeatable
-
-          --as-uid <UID>
-              UID to impersonate
-
-          --certificate-authority <FILE>
-              Path to the certificate authority's certificate
-
-          --client-certificate <FILE>
-              Path to the client certificate
-
-          --client-key <FILE>
-              Path to the client key
-
-          --insecure-skip-tls-verify[=<BOOL>]
-              Do not check the server's certificate: insecure
-              
-              [possible values: true, false]
-
-          --tls-server-name <NAME>
-              Name to check the server's certificate against
-
-          --request-timeout <DURATION>
-              Time to wait for a single answer of the API server, like 10s or 2m [default: 30s]
-
     Output options:
       -q, --quiet
               Say nothing but warnings and errors
@@ -563,7 +410,7 @@ fn of_status() {
 
 #[test]
 fn of_down() {
-    insta::assert_snapshot!(Home::new().run(&["down", "--help"]), @"
+    insta::assert_snapshot!(Home::new().help("down", "--help"), @"
     Take a Flink cluster down
 
     Deletes what `up` made, in reverse: the JobManagers first, so that no job fails for want of
@@ -619,57 +466,6 @@ fn of_down() {
 
       -V, --version
               Print version
-
-    Kubernetes options:
-      -n, --namespace <NAMESPACE>
-              Namespace to work in [default: the context's]
-
-          --kubeconfig <FILE>
-              Path to the kubeconfig file
-
-          --context <NAME>
-              Name of the kubeconfig context to use
-
-          --cluster <NAME>
-              Name of the kubeconfig cluster to use
-
-          --user <NAME>
-              Name of the kubeconfig user to use
-
-      -s, --server <URL>
-              Address and port of the Kubernetes API server
-
-          --token <TOKEN>
-              Bearer token for authentication to the API server
-
-          --as <USER>
-              User to impersonate
-
-          --as-group <GROUP>
-              Group to impersonate, repeatable
-
-          --as-uid <UID>
-              UID to impersonate
-
-          --certificate-authority <FILE>
-              Path to the certificate authority's certificate
-
-          --client-certificate <FILE>
-              Path to the client certificate
-
-          --client-key <FILE>
-              Path to the client key
-
-          --insecure-skip-tls-verify[=<BOOL>]
-              Do not check the server's certificate: insecure
-              
-              [possible values: true, false]
-
-          --tls-server-name <NAME>
-              Name to check the server's certificate against
-
-          --request-timeout <DURATION>
-              Time to wait for a single answer of the API server, like 10s or 2m [default: 30s]
 
     Output options:
       -q, --quiet

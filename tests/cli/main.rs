@@ -18,6 +18,7 @@
 mod connection;
 mod doctor;
 mod help;
+mod help_doctor;
 mod refused;
 mod render;
 mod streams;

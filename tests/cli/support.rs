@@ -43,6 +43,13 @@ impl Home {
         self.show(&mut self.command(arguments))
     }
 
+    /// The help of a command, without the connection's options, which have to be the ones that every command has.
+    pub fn help(&self, command: &str, flag: &str) -> String {
+        let (text, options) = without_connection(&self.run(&[command, flag]));
+        assert_eq!(options, without_connection(&self.run(&[flag])).1);
+        text
+    }
+
     pub fn show(&self, command: &mut Command) -> String {
         let output = command.output().unwrap();
         let mut text = String::from_utf8(output.stdout).unwrap();
@@ -67,6 +74,20 @@ impl Home {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     }
+}
+
+/// Cuts the part on the connection's options out of a help text.
+fn without_connection(help: &str) -> (String, String) {
+    let parts = help.split_inclusive("\n\n");
+    let (mut text, mut options, mut inside) = (String::new(), String::new(), false);
+    for part in parts {
+        if !part.starts_with(' ') {
+            inside = part.starts_with("Kubernetes options:");
+        }
+        let to = if inside { &mut options } else { &mut text };
+        to.push_str(part);
+    }
+    (text, options.trim_end().to_owned())
 }
 
 /// An API server that must not be asked anything.

@@ -32,7 +32,7 @@ pub enum FailOn {
     Warning,
     /// Any finding.
     Info,
-    /// Nothing that is found.
+    /// No finding.
     Never,
 }
 
@@ -51,22 +51,22 @@ impl FailOn {
 /// The flags that say what a run looks for and what fails it.
 #[derive(Debug, Clone, Args)]
 pub struct ControlArgs {
-    /// Look only for these: codes, beginnings of codes, groups or names, as `kubectl flink rules` lists them
+    /// Look only for these: groups, codes, beginnings of codes or names, as `kubectl flink rules` lists them, repeatable
     #[arg(long, value_name = "RULE", value_delimiter = ',', help_heading = "Rules")]
     pub select: Vec<String>,
-    /// Do not look for these
+    /// Do not look for these, repeatable
     #[arg(long, value_name = "RULE", value_delimiter = ',', help_heading = "Rules")]
     pub ignore: Vec<String>,
-    /// Show only findings that are at least as bad
+    /// Show only findings that are at least this bad
     #[arg(long, value_name = "SEVERITY", value_enum, default_value_t = Severity::Info, help_heading = "Rules")]
     pub min_severity: Severity,
-    /// Exit with 1 if there is a finding that is at least as bad
+    /// Exit with 1 if there is a finding that is at least this bad
     #[arg(long, value_name = "SEVERITY", value_enum, default_value_t = FailOn::Error, help_heading = "Rules")]
     pub fail_on: FailOn,
     /// Exit with 3 if something could not be checked
     #[arg(long, help_heading = "Rules")]
     pub strict: bool,
-    /// Settings [default: the next .kubectl-flink.yaml, here or above, up to the repository's top]
+    /// Settings [default: the nearest .kubectl-flink.yaml, here or above, up to the repository's top]
     #[arg(long, value_name = "FILE", help_heading = "Rules")]
     pub config: Option<PathBuf>,
 }
