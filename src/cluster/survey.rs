@@ -472,6 +472,7 @@ fn config_maps(member: &Member) -> BTreeSet<String> {
         let sources = volume.projected.iter().flat_map(|projected| projected.sources.iter().flatten());
         names.extend(sources.filter_map(|source| source.config_map.as_ref()).map(|map| map.name.clone()));
     }
+    names.extend(member.environment_maps().into_iter().map(|map| map.name));
     names
 }
 

@@ -96,10 +96,54 @@ impl Member {
         container.env.iter().flatten().enumerate().find(|(_, variable)| variable.name == name)
     }
 
+    /// What the environment variable NAME of the container is, with its place.
+    pub fn variable(&self, snapshot: &Snapshot, name: &str) -> Known<Text> {
+        let Some((_, container)) = self.container() else { return Known::Absent };
+        variable(snapshot, self.workload.namespace(), container, name, |path| self.in_container(path))
+    }
+
+    /// The ConfigMaps from which the containers of its pods take environment variables.
+    pub fn environment_maps(&self) -> Vec<EnvironmentMap> {
+        let spec = self.spec();
+        let mut maps = Vec::new();
+        let lists = [("initContainers", spec.init_containers), ("containers", Some(spec.containers))];
+        for (list, containers) in lists {
+            for (number, container) in containers.into_iter().flatten().enumerate() {
+                let at = |path: &str| self.in_spec(&format!("{list}/{number}/{path}"));
+                for (source, map) in container.env_from.into_iter().flatten().enumerate() {
+                    let Some(map) = map.config_map_ref else { continue };
+                    let name_place = at(&format!("envFrom/{source}/configMapRef/name"));
+                    let optional = map.optional == Some(true);
+                    maps.push(EnvironmentMap { name: map.name, name_place, key: None, optional });
+                }
+                for (variable, one) in container.env.into_iter().flatten().enumerate() {
+                    let Some(map) = one.value_from.and_then(|from| from.config_map_key_ref) else { continue };
+                    let at = |field: &str| at(&format!("env/{variable}/valueFrom/configMapKeyRef/{field}"));
+                    let (key, optional) = (Some((map.key, at("key"))), map.optional == Some(true));
+                    maps.push(EnvironmentMap { name: map.name, name_place: at("name"), key, optional });
+                }
+            }
+        }
+        maps
+    }
+
     /// Whether the container takes environment variables from a ConfigMap or Secret, which may hold any.
     pub fn has_env_from(&self) -> bool {
         self.container().is_some_and(|(_, container)| container.env_from.iter().flatten().next().is_some())
     }
+}
+
+/// A ConfigMap from which a container takes environment variables.
+#[derive(Debug)]
+pub struct EnvironmentMap {
+    /// Its name.
+    pub name: String,
+    /// Where that stands.
+    pub name_place: Place,
+    /// The key, with its place; none for all keys.
+    pub key: Option<(String, Place)>,
+    /// The container starts without it too.
+    pub optional: bool,
 }
 
 /// A Flink cluster.
@@ -415,77 +459,72 @@ fn image_defaults(config: &mut Config, version: Option<Version>, image: &Place) 
 /// A text with where it stands.
 type Text = (Place, String);
 
-/// The variables that the entrypoint reads, each with its text, or why that is not known.
-fn variables(snapshot: &Snapshot, workload: &Workload, place: &impl Fn(&str) -> Place) -> Variables {
-    let mut found = Variables::new();
-    let Some((_, container)) = workload.flink_container() else { return found };
-    let of_map = |map: &str, key: &str| match snapshot.find("ConfigMap", workload.namespace(), map) {
+/// What a container's environment variable is, as far as the manifests and the ConfigMaps that they name tell; `place` gives
+/// a place in the container.
+pub fn variable(
+    snapshot: &Snapshot,
+    namespace: &str,
+    container: &Container,
+    name: &str,
+    place: impl Fn(&str) -> Place,
+) -> Known<Text> {
+    let of_map = |map: &str, key: &str| match snapshot.find("ConfigMap", namespace, map) {
         Known::Present(id) => {
             let pointer = format!("/data/{}", crate::manifests::tree::escape(key));
             let text = snapshot.object(id).node.at(&pointer).and_then(|node| node.text());
-            Ok(text.map(|text| (Place::value(id, &pointer), text.to_owned())))
+            text.map_or(Known::Absent, |text| Known::Present((Place::value(id, &pointer), text.to_owned())))
         }
-        Known::Absent => Ok(None),
-        Known::Unknown(_) => Err(format!("ConfigMap {map} is not known")),
+        Known::Absent => Known::Absent,
+        Known::Unknown(_) => Known::Unknown(format!("{name} may come from ConfigMap {map}, which is not known")),
     };
-    for name in READ_BY_THE_ENTRYPOINT {
-        for source in container.env_from.iter().flatten() {
-            let Some(key) = name.strip_prefix(source.prefix.as_deref().unwrap_or_default()) else { continue };
-            let text = match &source.config_map_ref {
-                Some(map) => of_map(&map.name, key),
-                None => Err(String::new()),
-            };
-            match text {
-                Ok(Some(text)) => found.insert(name, Ok(text)),
-                Ok(None) => None,
-                Err(_) => found.insert(name, Err(format!("{name} may come from envFrom"))),
-            };
+    let mut found = Known::Absent;
+    for source in container.env_from.iter().flatten() {
+        let Some(key) = name.strip_prefix(source.prefix.as_deref().unwrap_or_default()) else { continue };
+        match &source.config_map_ref {
+            Some(map) => match of_map(&map.name, key) {
+                Known::Absent => {}
+                text => found = text,
+            },
+            None => found = Known::Unknown(format!("{name} may come from envFrom")),
         }
-        for (number, variable) in container.env.iter().flatten().enumerate().filter(|(_, one)| one.name == name) {
-            let source = variable.value_from.as_ref();
-            let text = match (&variable.value, source.and_then(|source| source.config_map_key_ref.as_ref())) {
-                (Some(value), _) => Ok(Some((place(&format!("env/{number}/value")), value.clone()))),
-                (None, Some(reference)) => of_map(&reference.name, &reference.key),
-                (None, None) if source.is_some() => Err("it is no text of the manifest".to_owned()),
-                (None, None) => Ok(None),
-            };
-            match text {
-                Ok(Some(text)) => found.insert(name, Ok(text)),
-                Ok(None) => found.remove(name),
-                Err(why) => found.insert(name, Err(format!("{name}: {why}"))),
-            };
-        }
+    }
+    for (number, variable) in container.env.iter().flatten().enumerate().filter(|(_, one)| one.name == name) {
+        let source = variable.value_from.as_ref();
+        found = match (&variable.value, source.and_then(|source| source.config_map_key_ref.as_ref())) {
+            (Some(value), _) => Known::Present((place(&format!("env/{number}/value")), value.clone())),
+            (None, Some(reference)) => of_map(&reference.name, &reference.key),
+            (None, None) if source.is_some() => Known::Unknown(format!("{name} is no text of the manifest")),
+            (None, None) => Known::Absent,
+        };
     }
     found
 }
 
-type Variables = std::collections::BTreeMap<&'static str, Result<Text, String>>;
-
 const ADDRESS: &str = "JOB_MANAGER_RPC_ADDRESS";
 const PROPERTIES: &str = "FLINK_PROPERTIES";
-const READ_BY_THE_ENTRYPOINT: [&str; 2] = [ADDRESS, PROPERTIES];
 
 /// What the entrypoint writes into the file from the environment, where it can.
 fn environment(config: &mut Config, snapshot: &Snapshot, workload: &Workload, place: &impl Fn(&str) -> Place) {
-    for (name, text) in variables(snapshot, workload, place) {
-        match text {
-            Ok((at, value)) if name == ADDRESS => config.set(Entry {
+    let Some((_, container)) = workload.flink_container() else { return };
+    for name in [ADDRESS, PROPERTIES] {
+        match variable(snapshot, workload.namespace(), container, name, place) {
+            Known::Present((at, value)) if name == ADDRESS => config.set(Entry {
                 key: "jobmanager.rpc.address".to_owned(),
                 value,
                 place: at.clone(),
                 key_place: at,
                 origin: Origin::Environment,
             }),
-            Ok((at, value)) => {
+            Known::Present((at, value)) => {
                 for entry in ConfigFile::read(at.object, &at.pointer, LEGACY_FILE, &value).entries {
                     config.set(Entry { origin: Origin::Environment, ..Entry::clone(&entry) });
                 }
             }
-            Err(why) if name == PROPERTIES => {
+            Known::Unknown(why) if name == PROPERTIES => {
                 config.open.get_or_insert(why);
             }
             // Rules about the address ask for it themselves.
-            Err(_) => {}
+            Known::Absent | Known::Unknown(_) => {}
         }
     }
 }

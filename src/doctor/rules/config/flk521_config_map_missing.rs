@@ -1,10 +1,11 @@
 //! FLK521: ConfigMaps, or keys of them, that are not there.
 
-use crate::doctor::known::Known;
+use super::Missing;
+use crate::doctor::place::Place;
 use crate::doctor::rule::{Check, rule};
 
 rule! {
-    /// A pod mounts a ConfigMap, or a key of one, that does not exist
+    /// A pod needs a ConfigMap, or a key of one, that does not exist
     ///
     /// ## Why it matters
     ///
@@ -15,6 +16,16 @@ rule! {
     /// MountVolume.SetUp failed for volume "flink-config" : configmap "flink-config" not found
     /// MountVolume.SetUp failed for volume "flink-config" : configmap references non-existent config key: flink-conf.yaml
     /// ```
+    ///
+    /// Where a container takes its environment from it, with `envFrom` or `configMapKeyRef`, the container stays in
+    /// `CreateContainerConfigError`:
+    ///
+    /// ```text
+    /// Error: configmap "flink-environment" not found
+    /// Error: couldn't find key PLUGINS in ConfigMap flink/flink-environment
+    /// ```
+    ///
+    /// In files a ConfigMap that is not among them may be in the cluster, and nothing is said of it.
     ///
     /// ## Example
     ///
@@ -90,28 +101,21 @@ rule! {
 
 fn check(cx: &mut Check<'_>) {
     for (_, member) in cx.members() {
-        let namespace = member.workload.namespace();
-        for (place, source) in super::config_map_sources(member).into_iter().filter(|(_, source)| !source.optional) {
-            let map = match cx.find("ConfigMap", namespace, &source.name) {
-                Known::Present(map) => map,
-                missing => {
-                    if cx.absent(&missing) {
-                        cx.report(place, format!("ConfigMap {} does not exist in namespace {namespace}", source.name))
-                            .help("create it, or name one that exists")
-                            .symptom(format!(
-                                "MountVolume.SetUp failed for volume: configmap \"{}\" not found",
-                                source.name
-                            ));
-                    }
-                    continue;
+        let (missing, unknown) = super::missing_maps(cx, member);
+        unknown.into_iter().for_each(|why| cx.unknown(why));
+        for Missing { place, name, map, symptom } in missing {
+            match map {
+                None => {
+                    let namespace = member.workload.namespace();
+                    cx.report(place, format!("ConfigMap {name} does not exist in namespace {namespace}"))
+                        .help("create it, or name one that exists")
+                        .symptom(symptom);
                 }
-            };
-            for (key, place) in source.items.into_iter().flatten() {
-                if super::has_key(cx, map, &key) == Some(false) {
-                    cx.report(place, format!("ConfigMap {} has no key {key}", source.name))
+                Some((map, key)) => {
+                    cx.report(place, format!("ConfigMap {name} has no key {key}"))
                         .help("add the key to the ConfigMap, or name one that it has")
-                        .symptom(format!("configmap references non-existent config key: {key}"))
-                        .related(crate::doctor::place::Place::value(map, "/data"), "its keys");
+                        .symptom(symptom)
+                        .related(Place::value(map, "/data"), "its keys");
                 }
             }
         }

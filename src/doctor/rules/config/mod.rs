@@ -1,5 +1,7 @@
 //! Configuration files, logging, images, the entrypoint.
 
+use std::collections::BTreeSet;
+
 use crate::cluster::membership;
 use crate::doctor::known::Known;
 use crate::doctor::model::config::{Config, ConfigFile, Entry, LogFile, Origin};
@@ -45,7 +47,7 @@ fn mounts(cx: &Check<'_>, member: &Member, map: ObjectId) -> bool {
         && config_map_sources(member).iter().any(|(_, source)| source.name == object.name)
 }
 
-/// A ConfigMap that a pod mounts.
+/// A ConfigMap that a pod mounts, or takes its environment from.
 struct Source {
     /// The ConfigMap's name.
     name: String,
@@ -83,6 +85,58 @@ fn config_map_sources(member: &Member) -> Vec<(Place, Source)> {
         }
     }
     sources
+}
+
+/// What keeps a member's pods from starting: a ConfigMap, or a key of one, that they name and that is not there.
+pub(super) struct Missing {
+    /// Where the name or the key stands.
+    place: Place,
+    /// The ConfigMap's name.
+    name: String,
+    /// The ConfigMap, where it is there, and the key that it lacks.
+    map: Option<(ObjectId, String)>,
+    /// What the kubelet says of it.
+    symptom: String,
+}
+
+/// The ConfigMaps and keys that a member's pods lack, each once, and why of some it is not known.
+pub(super) fn missing_maps(cx: &Check<'_>, member: &Member) -> (Vec<Missing>, Vec<String>) {
+    let namespace = member.workload.namespace();
+    let (mut missing, mut unknown): (Vec<Missing>, Vec<String>) = (Vec::new(), Vec::new());
+    let mounted = config_map_sources(member).into_iter().map(|(place, source)| (place, source, true));
+    let environment = member.environment_maps().into_iter().map(|map| {
+        let items = map.key.map(|key| vec![key]);
+        (map.name_place, Source { name: map.name, items, optional: map.optional }, false)
+    });
+    for (place, source, is_volume) in mounted.chain(environment).filter(|(_, source, _)| !source.optional) {
+        let name = source.name;
+        match cx.find("ConfigMap", namespace, &name) {
+            Known::Present(map) => {
+                let lacking = source.items.into_iter().flatten();
+                for (key, place) in lacking.filter(|(key, _)| has_key(cx, map, key) == Some(false)) {
+                    let symptom = if is_volume {
+                        format!("configmap references non-existent config key: {key}")
+                    } else {
+                        format!("couldn't find key {key} in ConfigMap {namespace}/{name}")
+                    };
+                    missing.push(Missing { place, name: name.clone(), map: Some((map, key)), symptom });
+                }
+            }
+            Known::Absent => {
+                let symptom = format!("configmap \"{name}\" not found");
+                missing.push(Missing { place, name, map: None, symptom });
+            }
+            Known::Unknown(why) => unknown.push(why),
+        }
+    }
+    let mut said = BTreeSet::new();
+    missing.retain(|one| said.insert((one.name.clone(), one.map.clone())));
+    (missing, unknown)
+}
+
+/// Whether FLK521 names the cause of what the kubelet says of a member's pod.
+pub(super) fn is_missing_map(cx: &Check<'_>, member: &Member, message: &str) -> bool {
+    missing_maps(cx, member).0.iter().any(|missing| message.contains(&missing.symptom))
 }
 
 /// Whether a ConfigMap has a key; a ConfigMap without any is a part of one, and says nothing.

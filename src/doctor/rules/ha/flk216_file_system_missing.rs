@@ -1,8 +1,10 @@
 //! FLK216: a file system whose plugin is not there.
 
-use super::{Plugins, container_place, has_plugin, plugins_for, plugins_of, remote_folders};
+use k8s_openapi::api::core::v1::{Container, PodSpec};
+
+use super::{PLUGINS, Plugins, container_place, has_plugin, plugins_for, plugins_of, plugins_place, remote_folders};
 use crate::doctor::fix::{Edit, Fix, Safety};
-use crate::doctor::model::{Cluster, Member};
+use crate::doctor::model::{Cluster, Member, variable};
 use crate::doctor::place::Place;
 use crate::doctor::rule::{Check, Severity, rule};
 
@@ -101,7 +103,7 @@ fn check(cx: &mut Check<'_>) {
             let mut missing = Vec::new();
             let mut some = members.is_empty();
             for member in &members {
-                match has_plugin(member, scheme) {
+                match has_plugin(cx, member, scheme) {
                     Ok(true) => some = true,
                     Ok(false) => missing.push(*member),
                     Err(why) => {
@@ -114,21 +116,21 @@ fn check(cx: &mut Check<'_>) {
             let Some(member) = missing.first().filter(|_| !some) else { continue };
             let version = member.workload.process.version().unwrap_or("VERSION");
             let jar = format!("{plugin}-{version}.jar");
+            let places: Vec<Place> = missing.iter().map(|member| plugins_place(cx, member)).collect();
+            let snapshot = cx.snapshot();
             let finding = cx.report(
                 entry.place.clone(),
                 format!("{} is on {scheme}://, and no plugin for it is enabled", entry.key),
             );
             finding.help(format!("set the variable ENABLE_BUILT_IN_PLUGINS to {jar} in JobManager and TaskManagers"));
             finding.symptom(format!("Could not find a file system implementation for scheme '{scheme}'"));
-            for member in &missing {
-                let named = member.env("ENABLE_BUILT_IN_PLUGINS");
-                let place = named.map_or_else(|| "image".to_owned(), |(number, _)| format!("env/{number}/value"));
-                finding.related(member.in_container(&place), format!("the {} without it", member.role_name()));
+            for (member, place) in missing.iter().zip(places) {
+                finding.related(place, format!("the {} without it", member.role_name()));
             }
             let item = format!("{{name: ENABLE_BUILT_IN_PLUGINS, value: {jar}}}");
             let add = |member: &&Member| {
                 let (_, container) = member.container()?;
-                match (member.env("ENABLE_BUILT_IN_PLUGINS"), &container.env) {
+                match (member.variable(snapshot, PLUGINS).present(), &container.env) {
                     (Some(_), _) => None,
                     (None, Some(_)) => Some(Edit::InsertItem(member.in_container("env"), item.clone())),
                     (None, None) => {
@@ -150,7 +152,10 @@ fn of_operator(cx: &mut Check<'_>, cluster: &Cluster) {
     let node = &cx.object(cluster.object).node;
     let (Some(image), name) = (node.string_at("/spec/image"), &cluster.name) else { return };
     let by_option = cluster.config.entries().iter().any(|entry| entry.key.ends_with(".env.ENABLE_BUILT_IN_PLUGINS"));
-    let without = |(spec, container): &(_, _)| plugins_of(name, spec, container, image) == Plugins::These(Vec::new());
+    let without = |(spec, container): &(PodSpec, Container)| {
+        let named = variable(cx.snapshot(), &cluster.namespace, container, PLUGINS, |_| Place::object(cluster.object));
+        plugins_of(name, spec, container, image, named.map(|(_, value)| value)) == Plugins::These(Vec::new())
+    };
     if by_option || !pods.iter().all(without) {
         return;
     }

@@ -1,7 +1,8 @@
 //! FLK217: a plugin that the image does not have.
 
-use super::plugin_mistakes;
+use super::{PLUGINS, plugin_mistakes};
 use crate::doctor::fix::{Edit, Fix, Safety};
+use crate::doctor::known::Known;
 use crate::doctor::rule::{Check, rule};
 
 rule! {
@@ -10,7 +11,8 @@ rule! {
     /// ## Why it matters
     ///
     /// The entrypoint of Flink's image looks for each jar that `ENABLE_BUILT_IN_PLUGINS` names, with its version, and
-    /// ends where it finds none. Jars are separated by `;` or blanks; with `,` the whole text is one name:
+    /// ends where it finds none. Jars are separated by `;` or blanks; with `,` the whole text is one name. The variable is looked for in `env`, `envFrom` and
+    /// the ConfigMaps that they name; what comes from a Secret is not known:
     ///
     /// ```text
     /// Plugin flink-s3-fs-hadoop-1.19.1.jar does not exist. Exiting.
@@ -88,15 +90,20 @@ rule! {
 }
 
 fn check(cx: &mut Check<'_>) {
+    let mut said = Vec::new();
     for (_, member) in cx.members() {
-        let mistakes = plugin_mistakes(member);
-        let (Some((jar, what, _)), Some((number, variable))) =
-            (mistakes.first(), member.env("ENABLE_BUILT_IN_PLUGINS"))
+        let mistakes = plugin_mistakes(cx, member);
+        let (Some((jar, what, _)), Known::Present((place, value))) =
+            (mistakes.first(), member.variable(cx.snapshot(), PLUGINS))
         else {
             continue;
         };
-        let place = member.in_container(&format!("env/{number}/value"));
-        let mut right = variable.value.clone();
+        // Of several processes that read one ConfigMap.
+        if said.contains(&place) {
+            continue;
+        }
+        said.push(place.clone());
+        let mut right = Some(value);
         for (jar, _, better) in &mistakes {
             right = right.zip(better.as_ref()).map(|(text, better)| text.replace(jar.as_str(), better));
         }

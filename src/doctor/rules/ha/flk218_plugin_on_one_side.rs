@@ -1,7 +1,6 @@
 //! FLK218: a file-system plugin that only the JobManager or only the TaskManagers have.
 
-use super::{has_plugin, plugins_for, remote_folders};
-use crate::doctor::model::Member;
+use super::{has_plugin, plugins_for, plugins_place, remote_folders};
 use crate::doctor::rule::{Check, rule};
 
 rule! {
@@ -145,7 +144,7 @@ fn check(cx: &mut Check<'_>) {
                 continue;
             }
             for taskmanager in cx.model.taskmanagers(cluster) {
-                let both = (has_plugin(jobmanager, scheme), has_plugin(taskmanager, scheme));
+                let both = (has_plugin(cx, jobmanager, scheme), has_plugin(cx, taskmanager, scheme));
                 let (has, lacks) = match both {
                     (Ok(true), Ok(false)) => (jobmanager, taskmanager),
                     (Ok(false), Ok(true)) => (taskmanager, jobmanager),
@@ -155,19 +154,16 @@ fn check(cx: &mut Check<'_>) {
                     continue;
                 }
                 said.push(lacks.object);
-                let named = |member: &Member| {
-                    let path = member.env("ENABLE_BUILT_IN_PLUGINS").map(|(number, _)| format!("env/{number}/value"));
-                    member.in_container(&path.unwrap_or_else(|| "image".to_owned()))
-                };
                 let message = format!(
                     "the {} has a plugin for {scheme}:// and the {} has none",
                     has.role_name(),
                     lacks.role_name()
                 );
-                cx.report(named(lacks), message)
+                let there = plugins_place(cx, has);
+                cx.report(plugins_place(cx, lacks), message)
                     .help(format!("set ENABLE_BUILT_IN_PLUGINS as in the {}", has.role_name()))
                     .symptom(format!("Could not find a file system implementation for scheme '{scheme}'"))
-                    .related(named(has), "here it is enabled")
+                    .related(there, "here it is enabled")
                     .related(entry.place.clone(), "what needs it");
             }
         }

@@ -35,7 +35,7 @@ pub mod flk231_credentials_in_config_map;
 use k8s_openapi::api::core::v1::{Container, PodSpec, PodTemplateSpec};
 
 use crate::doctor::known::Known;
-use crate::doctor::model::config::{Config, ConfigFile, Entry};
+use crate::doctor::model::config::{Config, ConfigFile, Entry, is_literal};
 use crate::doctor::model::{Cluster, Member, is_official};
 use crate::doctor::place::Place;
 use crate::doctor::rule::Check;
@@ -264,23 +264,35 @@ enum Plugins {
     Unknown(String),
 }
 
+/// The variable that names the plugins.
+const PLUGINS: &str = "ENABLE_BUILT_IN_PLUGINS";
+
+/// Where a member's plugins are named; the image where nothing names any.
+fn plugins_place(cx: &Check<'_>, member: &Member) -> Place {
+    let named = member.variable(cx.snapshot(), PLUGINS).present();
+    named.map_or_else(|| member.in_container("image"), |(place, _)| place)
+}
+
 /// Which file-system plugins a process has, where only the official image and its entrypoint can tell.
-fn plugins(member: &Member) -> Plugins {
+fn plugins(cx: &Check<'_>, member: &Member) -> Plugins {
     let name = &member.workload.name;
     match member.workload.flink_container() {
-        Some((spec, container)) => plugins_of(name, spec, container, &member.workload.process.image),
+        Some((spec, container)) => {
+            let named = member.variable(cx.snapshot(), PLUGINS).map(|(_, value)| value);
+            plugins_of(name, spec, container, &member.workload.process.image, named)
+        }
         None => Plugins::Unknown(format!("{name} may have other plugins: no container")),
     }
 }
 
-/// The same of a container with the name of its workload.
-fn plugins_of(name: &str, spec: &PodSpec, container: &Container, image: &str) -> Plugins {
+/// The same of a container with the name of its workload and what the variable is.
+fn plugins_of(name: &str, spec: &PodSpec, container: &Container, image: &str, named: Known<String>) -> Plugins {
     let unknown = |why: &str| Plugins::Unknown(format!("{name} may have other plugins: {why}"));
     if !is_official(image) {
         return unknown("its image is not the official one");
     }
-    if spec.init_containers.iter().flatten().next().is_some() || container.env_from.iter().flatten().next().is_some() {
-        return unknown("init containers or envFrom may bring some");
+    if spec.init_containers.iter().flatten().next().is_some() {
+        return unknown("init containers may bring some");
     }
     let into_flink = |path: &str| {
         ["/opt/flink", "/opt/flink/plugins", "/opt/flink/lib", "/opt/flink/opt"].contains(&path)
@@ -298,17 +310,17 @@ fn plugins_of(name: &str, spec: &PodSpec, container: &Container, image: &str) ->
     {
         return unknown("something else than the entrypoint starts it");
     }
-    let variable = container.env.iter().flatten().find(|variable| variable.name == "ENABLE_BUILT_IN_PLUGINS");
-    match variable.map(|variable| variable.value.as_deref()) {
-        None => Plugins::These(Vec::new()),
-        Some(Some(value)) if !value.contains("$(") && !value.contains("${") && !value.contains("{{") => Plugins::These(
+    match named {
+        Known::Absent => Plugins::These(Vec::new()),
+        Known::Present(value) if is_literal(&value) => Plugins::These(
             value
                 .split(|c: char| c == ';' || c.is_whitespace())
                 .filter(|jar| !jar.is_empty())
                 .map(str::to_owned)
                 .collect(),
         ),
-        Some(_) => unknown("ENABLE_BUILT_IN_PLUGINS is not in the manifest"),
+        Known::Present(_) => unknown("ENABLE_BUILT_IN_PLUGINS is a template"),
+        Known::Unknown(why) => unknown(&why),
     }
 }
 
@@ -404,8 +416,8 @@ fn plugin_mistake(jar: &str, version: &str) -> Option<(String, Option<String>)> 
 }
 
 /// The mistakes in a member's `ENABLE_BUILT_IN_PLUGINS`.
-fn plugin_mistakes(member: &Member) -> Vec<(String, String, Option<String>)> {
-    let (Plugins::These(jars), Some(version)) = (plugins(member), member.workload.process.version()) else {
+fn plugin_mistakes(cx: &Check<'_>, member: &Member) -> Vec<(String, String, Option<String>)> {
+    let (Plugins::These(jars), Some(version)) = (plugins(cx, member), member.workload.process.version()) else {
         return Vec::new();
     };
     jars.iter().filter_map(|jar| plugin_mistake(jar, version).map(|(what, right)| (jar.clone(), what, right))).collect()
@@ -419,10 +431,10 @@ fn remote_folders(config: &Config) -> Vec<(&Entry, &str)> {
 }
 
 /// Whether a member has a plugin for the scheme; none where that is not known, or its plugins have mistakes.
-fn has_plugin(member: &Member, scheme: &str) -> Result<bool, String> {
-    match plugins(member) {
+fn has_plugin(cx: &Check<'_>, member: &Member, scheme: &str) -> Result<bool, String> {
+    match plugins(cx, member) {
         Plugins::Unknown(why) => Err(why),
-        Plugins::These(_) if !plugin_mistakes(member).is_empty() => Ok(true),
+        Plugins::These(_) if !plugin_mistakes(cx, member).is_empty() => Ok(true),
         Plugins::These(jars) => {
             Ok(jars.iter().any(|jar| plugins_for(scheme).iter().any(|plugin| jar.starts_with(plugin))))
         }

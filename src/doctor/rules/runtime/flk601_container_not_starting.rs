@@ -1,5 +1,6 @@
 //! FLK601: A container of a Flink pod cannot be started.
 
+use super::super::config::is_missing_map;
 use super::pods;
 use crate::doctor::place::Place;
 use crate::doctor::rule::{Check, rule};
@@ -16,6 +17,8 @@ rule! {
     /// NAME                                READY   STATUS             RESTARTS   AGE
     /// flink-jobmanager-5d9c7b6f4-aaaaa    0/1     ImagePullBackOff   0          2m
     /// ```
+    ///
+    /// A ConfigMap or a key that is known to be missing is FLK521's.
     ///
     /// ## Fix
     ///
@@ -46,6 +49,9 @@ fn check(cx: &mut Check<'_>) {
                 continue;
             }
             let message = waiting.and_then(|waiting| waiting.message.as_deref()).unwrap_or_default();
+            if is_missing_map(cx, pod.member, message) {
+                continue;
+            }
             let help = match reason {
                 "CreateContainerConfigError" => "create what the message names: a Secret, a ConfigMap, or a key in one",
                 _ if reason.contains("mage") => "correct the image's name or tag, or give the pods an imagePullSecrets",

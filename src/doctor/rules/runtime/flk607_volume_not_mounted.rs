@@ -1,5 +1,6 @@
 //! FLK607: A volume of a Flink pod cannot be mounted.
 
+use super::super::config::is_missing_map;
 use super::pods;
 use crate::doctor::place::Place;
 use crate::doctor::rule::{Check, rule};
@@ -18,6 +19,8 @@ rule! {
     /// MountVolume.SetUp failed for volume "flink-config" : configmap references non-existent config key: flink-conf.yaml
     /// Multi-Attach error for volume "pvc-1b2c" Volume is already exclusively attached to one node and can't be attached to another
     /// ```
+    ///
+    /// A ConfigMap or a key that is known to be missing is FLK521's.
     ///
     /// ## Fix
     ///
@@ -45,6 +48,9 @@ fn check(cx: &mut Check<'_>) {
             .max_by_key(|id| cx.object(**id).node.get("lastTimestamp").and_then(Node::text).unwrap_or_default());
         let Some(event) = newest.filter(|_| starting) else { continue };
         let message = cx.object(*event).node.string_at("/message").unwrap_or_default();
+        if is_missing_map(cx, pod.member, message) {
+            continue;
+        }
         let help = if message.contains("not found") || message.contains("non-existent") {
             "create what the message names, or correct the volumes of the pods"
         } else if message.contains("Multi-Attach") {
