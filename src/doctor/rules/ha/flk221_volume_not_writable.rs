@@ -1,9 +1,9 @@
 //! FLK221: a volume that belongs to root, and Flink is not root.
 
-use super::claims;
+use super::{claims, state_volumes};
 use crate::doctor::fix::{Edit, Fix, Safety};
 use crate::doctor::known::Known;
-use crate::doctor::model::is_official;
+use crate::doctor::model::{Cluster, Member, is_official};
 use crate::doctor::place::Place;
 use crate::doctor::rule::{Check, rule};
 use crate::manifests::tree::Node;
@@ -19,6 +19,9 @@ rule! {
     /// ```text
     /// java.lang.IllegalStateException: The base directory of the JobResultStore isn't accessible. No dirty JobResults can be restored.
     /// ```
+    ///
+    /// A `hostPath` of type `DirectoryOrCreate` is made by the kubelet where it is missing, for root and with mode 0755, and `fsGroup`
+    /// changes nothing of a `hostPath`. Of the other types nothing is said: there the folder may have been made for Flink.
     ///
     /// ## Example
     ///
@@ -103,7 +106,8 @@ rule! {
     ///
     /// ## Fix
     ///
-    /// Set `spec.securityContext.fsGroup: 9999` in the pods that mount the volume.
+    /// Set `spec.securityContext.fsGroup: 9999` in the pods that mount the volume. Make a `hostPath`'s folder on the node beforehand
+    /// (`install -d -o 9999 -g 9999 /mnt/flink`) and set `type: Directory`, or change its owner in an init container that runs as root.
     ///
     /// ## When to ignore
     ///
@@ -115,17 +119,23 @@ rule! {
     FLK221 "volume-not-writable": Ha Warning, reads [Processes, Claims]
 }
 
+/// What the JobManager says of it.
+const SYMPTOM: &str = "The base directory of the JobResultStore isn't accessible. No dirty JobResults can be restored.";
+
 fn check(cx: &mut Check<'_>) {
+    let mut said = Vec::new();
     for (cluster, member) in cx.members() {
         let spec = member.spec();
         let context = spec.security_context.clone().unwrap_or_default();
         let own = member.container().and_then(|(_, container)| container.security_context.as_ref()?.run_as_user);
         let root = own.or(context.run_as_user) == Some(0);
-        let given =
-            context.fs_group.is_some() || context.supplemental_groups.is_some() || spec.init_containers.is_some();
-        // A pod that is ready has written to it; another image may be of another user.
-        if root || given || !is_official(&member.workload.process.image) || (cx.is_live() && member.workload.ready > 0)
-        {
+        let ready = cx.is_live() && member.workload.ready > 0;
+        // A pod that is ready has written to it; another image may be of another user; an init container may change rights.
+        if root || ready || spec.init_containers.is_some() || !is_official(&member.workload.process.image) {
+            continue;
+        }
+        host_paths(cx, cluster, member, &mut said);
+        if context.fs_group.is_some() || context.supplemental_groups.is_some() {
             continue;
         }
         for (name, volume) in claims(cluster, member) {
@@ -148,9 +158,27 @@ fn check(cx: &mut Check<'_>) {
                 format!("claim {name} belongs to root where nothing else is said, and Flink runs as user 9999"),
             )
             .help("set securityContext.fsGroup of the pod to 9999")
-            .symptom("The base directory of the JobResultStore isn't accessible. No dirty JobResults can be restored.")
+            .symptom(SYMPTOM)
             .fix(Fix::new("give the volume to the group of Flink", Safety::Unsafe, edit));
         }
+    }
+}
+
+/// Folders that the kubelet makes where they are missing. One that has to be there has rights of its own.
+fn host_paths(cx: &mut Check<'_>, cluster: &Cluster, member: &Member, said: &mut Vec<String>) {
+    for (number, volume) in state_volumes(cluster, member) {
+        let made = volume.host_path.as_ref().filter(|host| host.type_.as_deref() == Some("DirectoryOrCreate"));
+        let Some(path) = made.map(|host| &host.path).filter(|path| !said.contains(path)) else { continue };
+        said.push(path.clone());
+        cx.report(
+            member.in_spec(&format!("volumes/{number}")),
+            format!("only root can write to {path} as the kubelet makes it, and Flink runs as user 9999"),
+        )
+        .help(
+            "make the folder on the node for user 9999 and set type: Directory, or give it to that user in an init \
+             container that runs as root",
+        )
+        .symptom(SYMPTOM);
     }
 }
 

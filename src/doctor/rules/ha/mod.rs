@@ -32,7 +32,7 @@ pub mod flk229_job_never_restarted;
 pub mod flk230_standbys_together;
 pub mod flk231_credentials_in_config_map;
 
-use k8s_openapi::api::core::v1::{Container, PodSpec, PodTemplateSpec};
+use k8s_openapi::api::core::v1::{Container, PodSpec, PodTemplateSpec, Volume};
 
 use crate::doctor::known::Known;
 use crate::doctor::model::config::{Config, ConfigFile, Entry, is_literal};
@@ -458,26 +458,34 @@ fn is_pinned(spec: &PodSpec) -> bool {
     spec.node_name.is_some() || selected || together || on_nodes
 }
 
-/// The claims that hold a member's high-availability data, checkpoints and savepoints: name, and the number of its volume.
-fn claims(cluster: &Cluster, member: &Member) -> Vec<(String, usize)> {
+/// The volumes that hold a member's high-availability data, checkpoints and savepoints, each once with its number.
+fn state_volumes<'a>(cluster: &Cluster, member: &'a Member) -> Vec<(usize, &'a Volume)> {
     let Some((spec, container)) = member.workload.flink_container() else { return Vec::new() };
     let folders = [
         literal(&cluster.config, &STORAGE_DIR),
         literal(&cluster.config, &CHECKPOINTS),
         literal(&cluster.config, &SAVEPOINTS),
     ];
-    let mut found = Vec::new();
+    let mut found: Vec<(usize, &Volume)> = Vec::new();
     for path in folders.into_iter().flatten().filter_map(|entry| storage::local_path(entry.value.trim())) {
-        let volume = storage::mounted_at(spec, container, path).and_then(|mounted| mounted.volume);
-        let claim = volume.and_then(|volume| Some((volume, volume.persistent_volume_claim.as_ref()?)));
-        if let Some((volume, claim)) = claim.filter(|(_, claim)| claim.read_only != Some(true)) {
-            let number = spec.volumes.iter().flatten().position(|one| one.name == volume.name).unwrap_or(0);
-            if !found.contains(&(claim.claim_name.clone(), number)) {
-                found.push((claim.claim_name.clone(), number));
-            }
+        let Some(volume) = storage::mounted_at(spec, container, path).and_then(|mounted| mounted.volume) else {
+            continue;
+        };
+        let number = spec.volumes.iter().flatten().position(|one| one.name == volume.name).unwrap_or(0);
+        if !found.iter().any(|(other, _)| *other == number) {
+            found.push((number, volume));
         }
     }
     found
+}
+
+/// The claims among them that can be written to: name, and the number of its volume.
+fn claims(cluster: &Cluster, member: &Member) -> Vec<(String, usize)> {
+    let all = state_volumes(cluster, member).into_iter();
+    all.filter_map(|(number, volume)| Some((number, volume.persistent_volume_claim.as_ref()?)))
+        .filter(|(_, claim)| claim.read_only != Some(true))
+        .map(|(number, claim)| (claim.claim_name.clone(), number))
+        .collect()
 }
 
 /// A high-availability ConfigMap of the running cluster.
