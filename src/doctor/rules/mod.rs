@@ -145,6 +145,7 @@ pub const ALL: &[&Rule] = &[
     &operator::flk710_operator_spec_missing::RULE,
     &operator::flk711_operator_template_resources::RULE,
     &operator::flk712_operator_error::RULE,
+    &operator::flk713_operator_field_unknown::RULE,
 ];
 
 /// The rule of a code or a name, in any case.

@@ -1,5 +1,6 @@
 //! FLK706: a job, or a cluster, of nothing.
 
+use super::flk713_operator_field_unknown::unknown_fields;
 use super::{resources, whole};
 use crate::doctor::place::Place;
 use crate::doctor::rule::{Check, rule};
@@ -84,7 +85,8 @@ fn check(cx: &mut Check<'_>) {
         let node = &cx.object(id).node;
         let value = node.at("/spec/job/parallelism");
         let number = value.map_or(Some(0), |value| value.text().and_then(|text| text.trim().parse().ok()));
-        let is_whole = node.at("/spec/job/jarURI").is_some()
+        let is_whole = unknown_fields("FlinkSessionJob", node).is_empty()
+            && node.at("/spec/job/jarURI").is_some()
             && node.at("/spec/deploymentName").is_some_and(|name| !Node::is_null(name));
         match value {
             Some(_) => parallelism(cx, Place::value(id, "/spec/job/parallelism"), number),

@@ -1,5 +1,6 @@
 //! FLK710: a resource without what the operator cannot do without.
 
+use super::flk713_operator_field_unknown::unknown_fields;
 use super::whole;
 use crate::doctor::place::Place;
 use crate::doctor::rule::{Check, rule};
@@ -63,6 +64,9 @@ fn check(cx: &mut Check<'_>) {
             .symptom("Flink Version must be defined.");
     }
     for id in cx.of_kind("FlinkSessionJob") {
+        if !unknown_fields("FlinkSessionJob", &cx.object(id).node).is_empty() {
+            continue;
+        }
         let has = |pointer: &str| cx.object(id).node.at(pointer).is_some_and(|node| !Node::is_null(node));
         // A patch has one of the two, and nothing else that would be missed.
         let (missing, symptom) = match (has("/spec/deploymentName"), has("/spec/job")) {

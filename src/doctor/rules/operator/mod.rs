@@ -12,7 +12,9 @@ pub mod flk709_operator_log_keys;
 pub mod flk710_operator_spec_missing;
 pub mod flk711_operator_template_resources;
 pub mod flk712_operator_error;
+pub mod flk713_operator_field_unknown;
 
+use self::flk713_operator_field_unknown::unknown_fields;
 use crate::doctor::known::Known;
 use crate::doctor::model::Cluster;
 use crate::doctor::place::Place;
@@ -69,7 +71,8 @@ pub(super) fn resources<'a>(cx: &Check<'a>) -> Vec<Resource<'a>> {
     cx.of_kind("FlinkDeployment").into_iter().filter_map(resource).collect()
 }
 
-/// Those that are whole: in files there are patches too, as Kustomize merges them, of which nothing can be said to be missing.
+/// Those that are whole: in files there are patches too, as Kustomize merges them, of which nothing can be said to be missing;
+/// nor can it where a field is misspelt.
 pub(super) fn whole<'a>(cx: &Check<'a>) -> Vec<Resource<'a>> {
     let all = resources(cx);
     let is_whole = |resource: &Resource<'_>| {
@@ -78,7 +81,8 @@ pub(super) fn whole<'a>(cx: &Check<'a>) -> Vec<Resource<'a>> {
         let alone = |name: &str| all.iter().filter(|other| cx.object(other.id).name == name).count() == 1;
         let object = cx.object(resource.id);
         let replaced = cx.snapshot().replaced().iter().any(|(_, later)| *later == resource.id);
-        object.file.is_none() || (present >= 3 && alone(&object.name) && !replaced)
+        let misspelt = !unknown_fields("FlinkDeployment", resource.node).is_empty();
+        object.file.is_none() || (present >= 3 && alone(&object.name) && !replaced && !misspelt)
     };
     all.iter().copied().filter(is_whole).collect()
 }
