@@ -78,6 +78,7 @@ pub const ALL: &[&Rule] = &[
     &network::flk311_rest_tls::RULE,
     &network::flk312_web_information::RULE,
     &network::flk313_taskmanager_without_address::RULE,
+    &network::flk314_backend_missing::RULE,
     &resources::flk401_limit_below_process_size::RULE,
     &resources::flk402_process_size_missing::RULE,
     &resources::flk403_memory_not_set::RULE,

@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::ServicePort;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::{refuses_jars, rest_services};
+use super::{Backend, backends, refuses_jars, rest_services};
 use crate::doctor::model::Cluster;
 use crate::doctor::place::Place;
 use crate::doctor::rule::{Check, Severity, rule};
@@ -164,39 +164,23 @@ fn ingresses(cx: &Check<'_>, service: ObjectId, port: Option<&ServicePort>) -> V
         if ingress.namespace != target.namespace || private || is_guarded(ingress.node.at("/metadata/annotations")) {
             continue;
         }
-        let leads = |backend: &Node| {
-            let (number, name) = (backend.at("/service/port/number"), backend.string_at("/service/port/name"));
-            let number = number.and_then(Node::text).and_then(|text| text.parse::<i32>().ok());
-            let (own_number, own_name) = port.map_or((0, None), |port| (port.port, port.name.as_deref()));
-            // Before networking.k8s.io/v1 a backend was written flat.
-            if let Some(old) = backend.at("/servicePort").and_then(Node::text) {
-                let same = old == own_number.to_string() || own_name == Some(old);
-                return backend.string_at("/serviceName") == Some(&target.name) && same;
-            }
-            backend.string_at("/service/name") == Some(&target.name)
-                && (number == Some(own_number) || (name.is_some() && name == own_name))
+        let leads = |backend: &Backend<'_>| {
+            let is_port = |(wanted, _): &(&str, String)| {
+                port.is_some_and(|port| port.port.to_string() == *wanted || port.name.as_deref() == Some(*wanted))
+            };
+            backend.service == target.name && backend.port.as_ref().is_some_and(is_port) && !is_private(backend.host)
         };
-        let mut backends = vec!["/spec/defaultBackend".to_owned(), "/spec/backend".to_owned()];
-        for (rule, node) in ingress.node.at("/spec/rules").map(Node::items).unwrap_or_default().iter().enumerate() {
-            // A name that only the own machine or network knows.
-            let host = node.get("host").and_then(Node::text).unwrap_or_default();
-            if [".local", ".localhost", ".internal", ".test", ".lan", "localhost"].iter().any(|end| host.ends_with(end))
-            {
-                continue;
-            }
-            let paths = node.at("/http/paths").map(Node::items).unwrap_or_default().len();
-            backends.extend((0..paths).map(|path| format!("/spec/rules/{rule}/http/paths/{path}/backend")));
-        }
-        let backend = backends.into_iter().find(|pointer| ingress.node.at(pointer).is_some_and(leads));
-        found.extend(backend.map(|pointer| {
-            let old = ingress.node.at(&format!("{pointer}/serviceName")).is_some();
-            (id, format!("{pointer}/{}", if old { "serviceName" } else { "service/name" }))
-        }));
+        let backend = backends("Ingress", &ingress.node).into_iter().find(leads);
+        found.extend(backend.map(|backend| (id, backend.service_pointer)));
     }
     found
 }
 
-/// Annotations that speak of a login or of who may come.
+/// A name that only the own machine or network knows.
+fn is_private(host: &str) -> bool {
+    [".local", ".localhost", ".internal", ".test", ".lan", "localhost"].iter().any(|end| host.ends_with(end))
+}
+
 /// The Routes, OpenShift's Ingresses, that lead to this port of a Service.
 fn routes(cx: &Check<'_>, service: ObjectId, port: Option<&ServicePort>) -> Vec<ObjectId> {
     let target = cx.object(service);
@@ -217,6 +201,7 @@ fn routes(cx: &Check<'_>, service: ObjectId, port: Option<&ServicePort>) -> Vec<
     all.filter(|id| cx.object(*id).namespace == target.namespace && leads(&cx.object(*id).node)).collect()
 }
 
+/// Annotations that speak of a login or of who may come.
 fn is_guarded(annotations: Option<&Node>) -> bool {
     const WORDS: [&str; 9] = [
         "auth",

@@ -13,6 +13,7 @@ pub mod flk310_probes;
 pub mod flk311_rest_tls;
 pub mod flk312_web_information;
 pub mod flk313_taskmanager_without_address;
+pub mod flk314_backend_missing;
 
 use std::collections::BTreeMap;
 
@@ -209,6 +210,46 @@ fn rest_services(cx: &Check<'_>, member: &Member) -> Vec<(ObjectId, ServiceSpec,
         }
     }
     found
+}
+
+/// Where an Ingress or a Route leads.
+struct Backend<'a> {
+    /// The host of the rule; empty for all.
+    host: &'a str,
+    service: &'a str,
+    service_pointer: String,
+    /// The number or the name of the port, with the pointer to it.
+    port: Option<(&'a str, String)>,
+}
+
+/// The Services to which an Ingress, or a Route of OpenShift's, leads.
+fn backends<'a>(kind: &str, node: &'a Node) -> Vec<Backend<'a>> {
+    let text = |pointer: &str| node.at(pointer).and_then(Node::text);
+    let first = |pointers: &[String]| {
+        pointers.iter().find_map(|pointer| Some((text(pointer).filter(|text| !text.is_empty())?, pointer.clone())))
+    };
+    let backend = |host: &'a str, service: &[String], port: &[String]| {
+        let (service, service_pointer) = first(service)?;
+        Some(Backend { host, service, service_pointer, port: first(port) })
+    };
+    if kind == "Route" {
+        let port = ["/spec/port/targetPort".to_owned()];
+        return backend("", &["/spec/to/name".to_owned()], &port).into_iter().collect();
+    }
+    let mut pointers = vec![("", "/spec/defaultBackend".to_owned()), ("", "/spec/backend".to_owned())];
+    for (rule, node) in node.at("/spec/rules").map(Node::items).unwrap_or_default().iter().enumerate() {
+        let host = node.get("host").and_then(Node::text).unwrap_or_default();
+        let paths = node.at("/http/paths").map(Node::items).unwrap_or_default().len();
+        pointers.extend((0..paths).map(|path| (host, format!("/spec/rules/{rule}/http/paths/{path}/backend"))));
+    }
+    // Before networking.k8s.io/v1 a backend was written flat.
+    let of = |(host, at): (&'a str, String)| {
+        let ports = ["service/port/number", "service/port/name", "servicePort"].map(|port| format!("{at}/{port}"));
+        backend(host, &["service/name", "serviceName"].map(|name| format!("{at}/{name}")), &ports)
+    };
+    // What AWS's controller reads from an annotation is no Service.
+    let is_service = |backend: &Backend<'_>| backend.port.as_ref().is_none_or(|(port, _)| *port != "use-annotation");
+    pointers.into_iter().filter_map(of).filter(is_service).collect()
 }
 
 /// The name of the Service of this namespace that an address means: `jm`, `jm.flink`, `jm.flink.svc.cluster.local`. None
