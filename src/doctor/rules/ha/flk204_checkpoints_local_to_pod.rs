@@ -18,11 +18,16 @@ rule! {
     /// java.io.FileNotFoundException: /tmp/checkpoints/7601318e4ccd7281759507f40830fea9/chk-12/4bff6d2a (No such file or directory)
     /// ```
     ///
+    /// A volume of the pod, such as an `emptyDir`, that is mounted at the folder was chosen, and without high availability little is
+    /// restored: either is a warning. Of a FlinkDeployment only an `emptyDir` in its pod templates is reported, as a warning too.
+    ///
     /// Without any directory checkpoints go through the JobManager's memory, which takes no more than 5 MiB of a state:
     ///
     /// ```text
     /// java.io.IOException: Size of the state is larger than the maximum permitted memory-backed state. Size=6291477, maxSize=5242880. Consider using a different checkpoint storage, like the FileSystemCheckpointStorage.
     /// ```
+    ///
+    /// That is a warning, with high availability only.
     ///
     /// ## Example
     ///

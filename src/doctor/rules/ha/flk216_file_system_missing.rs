@@ -20,6 +20,11 @@ rule! {
     /// org.apache.flink.core.fs.UnsupportedFileSystemSchemeException: Could not find a file system implementation for scheme 's3'. The scheme is directly supported by Flink through the following plugin(s): flink-s3-fs-hadoop, flink-s3-fs-presto. Please ensure that each plugin resides within its own subfolder within the plugins directory.
     /// ```
     ///
+    /// Looked at are the folders of high availability, checkpoints and savepoints on `s3`, `s3a`, `s3p`, `gs`, `abfs`, `wasb` and `oss`. What
+    /// only one side lacks is FLK218's. Of a FlinkDeployment it is a warning: the operator's defaults may set the variable.
+    /// Nothing is said where the plugins are not known: with another image than the official one, init containers, volumes in
+    /// Flink's folders, another command, or a variable from a Secret.
+    ///
     /// ## Example
     ///
     /// ```yaml

@@ -24,7 +24,10 @@ rule! {
     /// Caused by: java.io.IOException: Could not connect to BlobServer at address flink-jobmanager/10.96.12.3:41233
     /// ```
     ///
-    /// With high availability TaskManagers go to the pod itself, where every port can be reached.
+    /// With high availability TaskManagers go to the pod itself, where every port can be reached. The jars of an application cluster
+    /// are in its image: there it is a warning.
+    ///
+    /// A session cluster's port that is set, and that the Service does not have, ends the same way and is reported at the Service.
     ///
     /// ## Example
     ///

@@ -22,7 +22,8 @@ rule! {
     /// POST /jars/upload HTTP/1.1
     /// ```
     ///
-    /// A load balancer or an Ingress makes it public; a NodePort opens it on every node, to whoever reaches those: a warning.
+    /// A load balancer, an Ingress or a Route of OpenShift's makes it public; a NodePort opens it on every node, to whoever reaches
+    /// those: a warning. A FlinkDeployment has `spec.ingress` and `kubernetes.rest-service.exposed.type` for the same.
     ///
     /// ## Example
     ///
@@ -80,8 +81,8 @@ rule! {
     ///
     /// Use `type: ClusterIP` and `kubectl port-forward`, or put a proxy with a login before it. With `web.submit.enable: false`
     /// nobody can upload jars, which stops the worst of it. This rule is silent where an Ingress has annotations about
-    /// authentication or allowed addresses, a load balancer is internal or has `loadBalancerSourceRanges`, and where
-    /// `security.ssl.rest.authentication-enabled` is set.
+    /// authentication or allowed addresses, an internal class, or a host that only the own network knows (`.local`, `.internal`), where
+    /// a load balancer is internal or has `loadBalancerSourceRanges`, and where `security.ssl.rest.authentication-enabled` is set.
     ///
     /// ## When to ignore
     ///

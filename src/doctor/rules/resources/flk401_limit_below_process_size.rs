@@ -10,13 +10,16 @@ rule! {
     ///
     /// ## Why it matters
     ///
-    /// Flink's start script divides `*.memory.process.size` among heap, metaspace, network and the rest, whatever the
-    /// container may have. The process starts, grows, and the kernel ends it when it passes the limit, with no line in
-    /// the log:
+    /// Flink's start script divides `*.memory.process.size` among heap, metaspace, network and the rest, and does not look at the
+    /// container's limit. A process that comes to use what it was given is ended by the kernel where it passes the limit, with
+    /// no line in the log:
     ///
     /// ```text
     /// Last State: Terminated, Reason: OOMKilled, Exit Code: 137
     /// ```
+    ///
+    /// The two numbers are compared, and no more: what the process will really use is not known. Where Flink or the operator makes
+    /// the pods, they compute the limit.
     ///
     /// The units differ: Flink's `m` is 2^20 bytes, as `Mi` is in Kubernetes. In Kubernetes `M` is 10^6 bytes, and `m` is a
     /// thousandth of a byte. Without a configuration of its own the official image uses 1600m for JobManagers and 1728m

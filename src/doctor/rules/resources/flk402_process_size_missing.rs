@@ -21,6 +21,10 @@ rule! {
     /// Last State: Terminated, Reason: OOMKilled, Exit Code: 137
     /// ```
     ///
+    /// The options that are added up are `flink.size`, else `jobmanager.memory.heap.size`, or `taskmanager.memory.task.heap.size` with
+    /// `managed.size`. Of the names from before Flink 1.11, `jobmanager.heap.size` and `taskmanager.heap.size`, or `.mb`, which Flink reads
+    /// before 2.0, only the heap is compared: one that is as large as the limit is an error.
+    ///
     /// ## Example
     ///
     /// ```yaml
