@@ -162,7 +162,10 @@ pub async fn run(args: &UpArgs, connection: &ConnectionArgs, ui: &Ui) -> Result<
         decide::check(&connection, &facts, profile, &planned).await?;
     }
     if !args.skip_doctor {
-        examine::examine(&connection, &planned, args.folder.as_deref(), ui).await?;
+        // `advise` says that state is in the pods.
+        let is_pod_local = profile.as_ref().is_some_and(|profile| profile.storage == HaStorage::PodLocal);
+        let said: &[&str] = if is_pod_local { &["FLK203", "FLK204"] } else { &[] };
+        examine::examine(&connection, &planned, args.folder.as_deref(), said, ui).await?;
     }
     step.done(format_args!(
         "Kubernetes {}, namespace {}: you may do what this takes",

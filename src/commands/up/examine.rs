@@ -39,7 +39,8 @@ const OF_MARKS: [&str; 3] = ["FLK004", "FLK005", "FLK006"];
 /// `up` does not wait longer for what may help it.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Ends the command where the files have errors, before anything is sent; shows their warnings.
+/// Ends the command where the files have errors, before anything is sent; shows their warnings, save those of the rules
+/// in `said`, of which the command speaks itself.
 ///
 /// # Errors
 /// The files have errors.
@@ -47,6 +48,7 @@ pub(super) async fn examine(
     connection: &Connection,
     planned: &[Planned],
     folder: Option<&Path>,
+    said: &[&str],
     ui: &Ui,
 ) -> Result<()> {
     let control = Control::new(&ControlArgs::default(), jiff::Zoned::now().date())?;
@@ -82,8 +84,8 @@ pub(super) async fn examine(
         );
         match finding.severity {
             Severity::Error => errors.push(text),
-            Severity::Warning => ui.warn(text),
-            Severity::Info => {}
+            Severity::Warning if !said.contains(&finding.rule.code) => ui.warn(text),
+            Severity::Warning | Severity::Info => {}
         }
     }
     if errors.is_empty() {
