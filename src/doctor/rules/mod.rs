@@ -20,6 +20,7 @@ pub const ALL: &[&Rule] = &[
     &input::flk005_suppression_unknown::RULE,
     &input::flk006_suppression_expired::RULE,
     &input::flk007_rule_failed::RULE,
+    &input::flk008_placeholder::RULE,
     &rbac::flk101_binding_namespace::RULE,
     &rbac::flk102_role_missing::RULE,
     &rbac::flk103_binding_subject::RULE,

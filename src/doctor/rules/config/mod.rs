@@ -205,7 +205,7 @@ pub(super) fn reads_another_file(cx: &Check<'_>, member: &Member) -> bool {
 }
 
 /// Whether a file is Flink's: other programs have a `config.yaml` and a `log4j.properties` too.
-fn is_flinks(cx: &Check<'_>, object: ObjectId, text: &str) -> bool {
+pub(super) fn is_flinks(cx: &Check<'_>, object: ObjectId, text: &str) -> bool {
     let sure =
         ["jobmanager", "taskmanager", "high-availability", "parallelism.default", "state.backend", "restart-strategy"];
     let words = |text: &str| sure.iter().any(|word| text.contains(word));

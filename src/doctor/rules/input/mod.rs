@@ -7,3 +7,4 @@ pub mod flk004_suppression_unused;
 pub mod flk005_suppression_unknown;
 pub mod flk006_suppression_expired;
 pub mod flk007_rule_failed;
+pub mod flk008_placeholder;
