@@ -102,7 +102,9 @@ rule! {
 fn check(cx: &mut Check<'_>) {
     for (_, member) in cx.members() {
         let (missing, unknown) = super::missing_maps(cx, member);
-        unknown.into_iter().for_each(|why| cx.unknown(why));
+        for why in unknown {
+            cx.unknown(why);
+        }
         for Missing { place, name, map, symptom } in missing {
             match map {
                 None => {
