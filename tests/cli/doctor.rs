@@ -192,6 +192,7 @@ fn rules_are_explained() {
     FLK005   suppression-unknown   warning    input          A suppression names no rule, or gives no reason
     FLK006   suppression-expired   warning    input          A suppression has expired
     FLK007   rule-failed           error      input          A rule failed: a mistake of this program
+    FLK008   placeholder           warning    input          A placeholder stands where a value should be
     ");
     insta::assert_snapshot!(home.run(&["rules", "--rbac", "--group", "FLK101"]), @r#"
     apiVersion: rbac.authorization.k8s.io/v1
