@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::OnceLock;
 
+use ecow::EcoString;
 use serde::de::DeserializeOwned;
 
 use super::known::Known;
@@ -84,7 +85,7 @@ static NOWHERE: Object = Object {
     kind: String::new(),
     namespace: String::new(),
     name: String::new(),
-    node: Node { span: Span { start: 0, end: 0 }, content: Content::Sequence(Vec::new()) },
+    node: Node { span: Span { start: 0, end: 0 }, content: Content::Scalar(EcoString::new(), Style::Plain) },
     file: None,
 };
 

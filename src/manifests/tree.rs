@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use ecow::EcoString;
 use granit_parser::{Event, Options, Parser, ScalarStyle, ScanError};
 use serde_json::{Map, Number, Value};
 
@@ -60,11 +61,11 @@ pub struct Node {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
     /// A single value.
-    Scalar(Box<str>, Style),
+    Scalar(EcoString, Style),
     /// A list.
-    Sequence(Vec<Node>),
+    Sequence(Box<[Node]>),
     /// Keys with values, in the order of the text; a key may be there twice, and then the last one counts.
-    Mapping(Vec<(Node, Node)>),
+    Mapping(Box<[(Node, Node)]>),
 }
 
 /// Where a byte of a text is, for people: the line and the column, in characters, both from 1.
@@ -142,9 +143,15 @@ pub fn parse(text: &str, offset: usize) -> Result<Option<Node>, ParseError> {
 
 /// A collection that is not complete yet.
 struct Open {
-    node: Node,
+    span: Span,
     anchor: usize,
-    key: Option<Node>,
+    items: Items,
+}
+
+enum Items {
+    Sequence(Vec<Node>),
+    /// With the key whose value comes next.
+    Mapping(Vec<(Node, Node)>, Option<Node>),
 }
 
 struct Builder {
@@ -173,23 +180,19 @@ impl Builder {
                 self.close(Node { span, content: Content::Scalar(text.into(), style) }, anchor);
             }
             Event::SequenceStart(_, anchor, _) => {
-                let node = Node { span, content: Content::Sequence(Vec::new()) };
-                self.stack.push(Open { node, anchor, key: None });
+                self.stack.push(Open { span, anchor, items: Items::Sequence(Vec::new()) });
             }
             Event::MappingStart(_, anchor, _) => {
-                let node = Node { span, content: Content::Mapping(Vec::new()) };
-                self.stack.push(Open { node, anchor, key: None });
+                self.stack.push(Open { span, anchor, items: Items::Mapping(Vec::new(), None) });
             }
             Event::SequenceEnd | Event::MappingEnd => {
-                if let Some(mut open) = self.stack.pop() {
-                    open.node.span.end = span.end.max(open.node.span.end);
-                    // Thousands of documents are held at once.
-                    match &mut open.node.content {
-                        Content::Sequence(items) => items.shrink_to_fit(),
-                        Content::Mapping(entries) => entries.shrink_to_fit(),
-                        Content::Scalar(..) => {}
-                    }
-                    self.close(open.node, open.anchor);
+                if let Some(open) = self.stack.pop() {
+                    let content = match open.items {
+                        Items::Sequence(items) => Content::Sequence(items.into()),
+                        Items::Mapping(entries, _) => Content::Mapping(entries.into()),
+                    };
+                    let span = Span { end: span.end.max(open.span.end), ..open.span };
+                    self.close(Node { span, content }, open.anchor);
                 }
             }
             Event::Alias(anchor) => {
@@ -211,15 +214,13 @@ impl Builder {
         if anchor != 0 {
             self.anchors.push((anchor, node.clone()));
         }
-        let Some(open) = self.stack.last_mut() else {
-            self.root = Some(node);
-            return;
-        };
-        match (&mut open.node.content, open.key.take()) {
-            (Content::Sequence(items), _) => items.push(node),
-            (Content::Mapping(entries), Some(key)) => entries.push((key, node)),
-            (_, None) => open.key = Some(node),
-            (Content::Scalar(..), Some(_)) => {}
+        match self.stack.last_mut().map(|open| &mut open.items) {
+            None => self.root = Some(node),
+            Some(Items::Sequence(items)) => items.push(node),
+            Some(Items::Mapping(entries, key)) => match key.take() {
+                Some(key) => entries.push((key, node)),
+                None => *key = Some(node),
+            },
         }
     }
 }
@@ -308,7 +309,7 @@ impl Node {
     /// A string, as kubectl reads it; None for numbers, booleans and null too.
     pub fn string(&self) -> Option<&str> {
         match &self.content {
-            Content::Scalar(text, Style::Plain) => matches!(plain(text), Value::String(_)).then_some(text),
+            Content::Scalar(text, Style::Plain) => plain(text).is_none().then_some(text),
             Content::Scalar(text, _) => Some(text),
             _ => None,
         }
@@ -321,7 +322,7 @@ impl Node {
 
     /// Nothing, as kubectl reads it.
     pub fn is_null(&self) -> bool {
-        matches!(&self.content, Content::Scalar(text, Style::Plain) if plain(text).is_null())
+        matches!(&self.content, Content::Scalar(text, Style::Plain) if plain(text) == Some(Value::Null))
     }
 
     /// The items of a list; of anything else none.
@@ -343,8 +344,10 @@ impl Node {
     /// As kubectl reads it: YAML 1.1 booleans and octal numbers, merge keys, every key a string.
     pub fn to_json(&self) -> Value {
         match &self.content {
-            Content::Scalar(text, Style::Plain) => plain(text),
-            Content::Scalar(text, _) => Value::String(text.to_string()),
+            Content::Scalar(text, style) => {
+                let special = if *style == Style::Plain { plain(text) } else { None };
+                special.unwrap_or_else(|| Value::String(text.to_string()))
+            }
             Content::Sequence(items) => Value::Array(items.iter().map(Node::to_json).collect()),
             Content::Mapping(entries) => {
                 let mut map = Map::new();
@@ -411,20 +414,19 @@ pub fn escape(step: &str) -> String {
     step.replace('~', "~0").replace('/', "~1")
 }
 
-/// What a plain scalar means to kubectl (`resolve` of goyaml.v2, YAML 1.1).
-fn plain(text: &str) -> Value {
+/// What a plain scalar means to kubectl, where it is no string (`resolve` of goyaml.v2, YAML 1.1).
+fn plain(text: &str) -> Option<Value> {
     match text {
-        "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
-        "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => return Value::Bool(true),
+        "" | "~" | "null" | "Null" | "NULL" => Some(Value::Null),
+        "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => Some(Value::Bool(true)),
         "n" | "N" | "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => {
-            return Value::Bool(false);
+            Some(Value::Bool(false))
         }
-        _ => {}
+        _ if text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.')) => {
+            number(text).map(Value::Number)
+        }
+        _ => None,
     }
-    if !text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.')) {
-        return Value::String(text.to_owned());
-    }
-    number(text).map_or_else(|| Value::String(text.to_owned()), Value::Number)
 }
 
 fn number(text: &str) -> Option<Number> {
