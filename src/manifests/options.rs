@@ -248,25 +248,27 @@ impl fmt::Display for Assignment {
     }
 }
 
-/// Whether a Flink option's value is a secret, by its name (`GlobalConfiguration.SENSITIVE_KEYS`).
+/// What the name of an option has in it whose value is a secret (`GlobalConfiguration.SENSITIVE_KEYS`).
+pub const SECRET_PARTS: [&str; 13] = [
+    "password",
+    "secret",
+    "fs.azure.account.key",
+    "apikey",
+    "api-key",
+    "auth-params",
+    "service-key",
+    "token",
+    "basic-auth",
+    "jaas.config",
+    "http-headers",
+    "access-key",
+    "accesskey",
+];
+
+/// Whether a Flink option's value is a secret, by its name.
 pub fn is_secret(key: &str) -> bool {
-    const PARTS: [&str; 13] = [
-        "password",
-        "secret",
-        "fs.azure.account.key",
-        "apikey",
-        "api-key",
-        "auth-params",
-        "service-key",
-        "token",
-        "basic-auth",
-        "jaas.config",
-        "http-headers",
-        "access-key",
-        "accesskey",
-    ];
     let key = key.to_ascii_lowercase();
-    PARTS.iter().any(|part| key.contains(part))
+    SECRET_PARTS.iter().any(|part| key.contains(part))
 }
 
 impl FromStr for Assignment {

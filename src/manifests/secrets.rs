@@ -4,10 +4,12 @@
 //! `value` of an environment variable, the data of a Secret. What looks like one but may be none is hidden too.
 
 use std::ops::Range;
+use std::sync::LazyLock;
 
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use unicode_width::UnicodeWidthChar;
 
-use super::options::is_secret;
+use super::options::SECRET_PARTS;
 use super::tree::{self, Content, Node};
 
 /// What stands in place of a secret.
@@ -48,12 +50,28 @@ const SPLIT: [&str; 9] = [
 const OF_SECRETS: [&str; 9] =
     ["apiVersion", "kind", "metadata", "name", "namespace", "type", "data", "stringData", "immutable"];
 
+/// What a key has in it whose value is a secret. Environment variables are written with underscores.
+static PARTS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
+    let parts = SECRET_PARTS.into_iter().chain(["passwd", "passphrase", "private-key", "privatekey"]);
+    any_of(parts.flat_map(|part| [part.to_owned(), part.replace('-', "_")]))
+});
+/// What a text has in it that has such a key, or an address with a password.
+static HINTS: LazyLock<Option<AhoCorasick>> =
+    LazyLock::new(|| any_of(["pass", "secret", "token", "key", "auth", "jaas", "headers", "://"]));
+
+/// Finds each of the words, in whatever case.
+fn any_of(words: impl IntoIterator<Item: AsRef<[u8]>>) -> Option<AhoCorasick> {
+    AhoCorasick::builder().ascii_case_insensitive(true).kind(Some(AhoCorasickKind::DFA)).build(words).ok()
+}
+
+/// The text has one of the words.
+fn has(words: &LazyLock<Option<AhoCorasick>>, text: &str) -> bool {
+    words.as_ref().is_none_or(|words| words.is_match(text))
+}
+
 /// Whether a key's value is a secret.
 pub fn is_key(key: &str) -> bool {
-    let key = key.to_ascii_lowercase();
-    let more = ["passwd", "passphrase", "private-key", "privatekey"];
-    let plain = key.replace('_', "-");
-    !NO_SECRETS.contains(&key.as_str()) && (is_secret(&plain) || more.iter().any(|part| plain.contains(part)))
+    has(&PARTS, key) && !NO_SECRETS.iter().any(|none| none.eq_ignore_ascii_case(key))
 }
 
 /// Whether a secret's value is one: nothing that is filled in later, no flag.
@@ -67,16 +85,19 @@ fn is_value(value: &str) -> bool {
 pub fn ranges(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     for document in tree::split(text) {
-        let lower = document.text.to_ascii_lowercase().replace('_', "-");
-        let split = ["headers", "auth", "jaas", "key"].iter().any(|part| lower.contains(part));
-        if !is_secret(&lower) && !split && !lower.contains("pass") && !lower.contains("://") {
+        if !has(&HINTS, document.text) {
             continue;
         }
         lines(document, &mut found);
         match tree::parse(document.text, document.offset) {
             Ok(Some(node)) => scalars(&node, &mut |scalar| found.push(scalar.span.range())),
-            Err(_) if lower.contains("kind: secret") || lower.contains("\"secret\"") => broken(document, &mut found),
-            Ok(None) | Err(_) => {}
+            Err(_) => {
+                let lower = document.text.to_ascii_lowercase();
+                if lower.contains("kind: secret") || lower.contains("\"secret\"") {
+                    broken(document, &mut found);
+                }
+            }
+            Ok(None) => {}
         }
     }
     found.retain_mut(|range| {
@@ -198,6 +219,16 @@ fn lines(document: tree::Document<'_>, found: &mut Vec<Range<usize>>) {
 }
 
 impl Lines {
+    /// The keys above and this one are together that of a secret.
+    fn is_split(&self, key: &str) -> bool {
+        let words = || self.above.iter().map(|(_, key)| key.as_str()).chain([key]);
+        if self.above.is_empty() || !words().any(|word| has(&HINTS, word)) {
+            return false;
+        }
+        let path = words().collect::<Vec<_>>().join(".").to_ascii_lowercase();
+        SPLIT.iter().any(|end| path.contains(end) && !key.contains(end))
+    }
+
     fn line(&mut self, line: &str, found: &mut Vec<Range<usize>>) {
         let indent = line.len() - line.trim_start_matches([' ', '-', '\t']).len();
         if line.trim().is_empty() {
@@ -219,10 +250,7 @@ impl Lines {
             let range = start..end_of(line, start);
             let value = line[range.clone()].trim_matches(['"', '\'', '\\', ' ']);
             let first = self.above.last().is_none_or(|(of, _)| *of != indent);
-            let above: Vec<&str> = self.above.iter().map(|(_, key)| key.as_str()).chain([key]).collect();
-            let path = above.join(".").to_ascii_lowercase();
-            let split = above.len() > 1 && SPLIT.iter().any(|end| path.contains(end) && !key.contains(end));
-            let secret = is_key(key) || split || (key == "value" && self.named);
+            let secret = is_key(key) || (key == "value" && self.named) || self.is_split(key);
             if key == "name" {
                 self.named = is_key(value);
             }
