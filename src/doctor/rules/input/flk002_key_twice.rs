@@ -55,7 +55,9 @@ fn check(cx: &mut Check<'_>) {
     let snapshot = cx.snapshot();
     for id in snapshot.objects() {
         let object = snapshot.object(id);
-        let Some(number) = object.file.filter(|_| object.kind != BARE_FILE) else { continue };
+        let Some(number) = object.file.filter(|_| object.kind != BARE_FILE && has_twice(&object.node)) else {
+            continue;
+        };
         let mut found = Vec::new();
         look(&object.node, "", &mut found);
         // What an alias repeats is one mistake.
@@ -83,6 +85,14 @@ fn check(cx: &mut Check<'_>) {
 struct Twice<'a> {
     first: (&'a Node, &'a Node),
     pointer: String,
+}
+
+/// Whether there is anything to look for: of thousands of objects few have it.
+fn has_twice(node: &Node) -> bool {
+    let entries = node.entries();
+    let again = |number: usize, key: &Node| entries[..number].iter().any(|(other, _)| other.text() == key.text());
+    entries.iter().enumerate().any(|(number, (key, value))| again(number, key) || has_twice(value))
+        || node.items().iter().any(has_twice)
 }
 
 fn look<'a>(node: &'a Node, pointer: &str, found: &mut Vec<Twice<'a>>) {
