@@ -21,72 +21,76 @@ const PEERS: [(&str, &str, &str); 2] = [
 const UNRELATED: [(&str, usize); 2] = [("ConfigMap", 5_000), ("Pod", 1_000)];
 
 impl Bench {
-    /// `doctor -f` on one cluster's files, on 1,000 and on 10,000 documents.
+    /// `doctor -f` on one cluster's files, on 1,000 and on 10,000 documents: of as many clusters as that takes, and of one
+    /// cluster whose files are repeated.
     pub(super) fn doctor_on_files(&mut self) -> Result<()> {
         println!("measuring doctor -f");
-        let (kubeconform, kube_score) = (peer(&PEERS[0])?, peer(&PEERS[1])?);
+        let peers = [peer(&PEERS[0])?, peer(&PEERS[1])?];
         let folder = tempfile::tempdir()?;
-        let mut last: Option<Duration> = None;
-        for documents in [12, 1_000, 10_000] {
-            let file = folder.path().join(format!("{documents}.yaml"));
-            let written = self.write_documents(&file, documents)?;
-            let path = file.to_string_lossy().into_owned();
-            let doctor = || {
-                let mut command = Command::new(&self.binary);
-                command.args(["doctor", "-f", &path, "--fail-on", "never", "-o", "json"]);
-                command
-            };
-            let parse = || {
-                let mut command = Command::new(&kubeconform);
-                // A place without schemas: each document is parsed and let through.
-                command.args(["-ignore-missing-schemas", "-schema-location", "none/{{.ResourceKind}}.json", &path]);
-                command
-            };
-            let score = || {
-                let mut command = Command::new(&kube_score);
-                command.args(["score", "--exit-one-on-warning=false", "--output-format", "ci", &path]);
-                command
-            };
-            let (mut ours, mut parser) = (Vec::new(), Vec::new());
-            for round in 0..=self.rounds {
-                keep(round, &mut ours, time(&mut doctor())?);
-                keep(round, &mut parser, time(&mut parse())?);
+        let render = process::output(Command::new(&self.binary).args(["render", "--namespace", "bench-0"]))?;
+        let broken = render.replace("kubernetes.namespace: bench-0", "# no namespace");
+        let guide = guide()?;
+        for (of, text) in [("different clusters", &broken), ("one cluster", &guide)] {
+            let mut last: Option<Duration> = None;
+            for documents in [1, 1_000, 10_000] {
+                let file = folder.path().join(format!("{documents}.yaml"));
+                let written = write_documents(&file, text, documents)?;
+                let what = format!("doctor -f, {written} documents of {of}");
+                let ours = self.doctor_on_file(&peers, &file, &what, documents == 10_000)?;
+                if let Some(last) = last.filter(|_| documents == 10_000) {
+                    let times = ours.as_secs_f64() / last.as_secs_f64();
+                    self.aim(
+                        "  ten times the documents take",
+                        format!("{times:.1} times"),
+                        "<= 12 times",
+                        times <= 12.0,
+                    );
+                }
+                last = Some(ours);
             }
-            // It exits with 1 where it finds something, and needs so long that once is enough.
-            let scored = lasts(&mut score())?;
-            let (ours, parser) = (median(ours), median(parser));
-            let peaks = [peak_memory_of(&mut doctor())?, peak_memory_of(&mut parse())?, peak_memory_of(&mut score())?];
-            let what = format!("doctor -f, {written} documents");
-            let memory = |peak: u64| format!("{:.0} MB", bytes(peak));
-            self.row(&what, format!("{}, {}", millis(ours), memory(peaks[0])));
-            self.row("  kubeconform, parsing only", format!("{}, {}", millis(parser), memory(peaks[1])));
-            self.row("  kube-score", format!("{}, {}", millis(scored), memory(peaks[2])));
-            self.ratio("  doctor / kubeconform", ours, parser, 1.0);
-            if documents == 10_000 {
-                self.ratio("  doctor / kube-score", ours, scored, 50.0);
-                self.aim("  peak memory of doctor", memory(peaks[0]), "< 200 MB", bytes(peaks[0]) < 200.0);
-                let times = ours.as_secs_f64() / last.unwrap_or(ours).as_secs_f64();
-                self.aim("  ten times the documents take", format!("{times:.1} times"), "<= 12 times", times <= 12.0);
-            }
-            last = Some(ours);
         }
         Ok(())
     }
 
-    /// The files of one cluster after the other, each in a namespace of its own and with a mistake, until there are enough
-    /// documents.
-    fn write_documents(&self, file: &Path, wanted: usize) -> Result<usize> {
-        let render = process::output(Command::new(&self.binary).args(["render", "--namespace", "bench-0"]))?;
-        let one = render.matches("\nkind: ").count();
-        ensure!(one > 0, "render gave no document");
-        let mut text = String::new();
-        let clusters = wanted.div_ceil(one);
-        for number in 0..clusters {
-            let broken = render.replace("kubernetes.namespace: bench-0", "# no namespace");
-            writeln!(text, "{}---", broken.replace("bench-0", &format!("bench-{number}")))?;
+    /// Measures the doctor and its peers on one file, and gives the doctor's time.
+    fn doctor_on_file(&mut self, peers: &[PathBuf; 2], file: &Path, what: &str, large: bool) -> Result<Duration> {
+        let doctor = || {
+            let mut command = Command::new(&self.binary);
+            command.args(["doctor", "--fail-on", "never", "-o", "json", "-f"]).arg(file);
+            command
+        };
+        let parse = || {
+            let mut command = Command::new(&peers[0]);
+            // A place without schemas: each document is parsed and let through.
+            command.args(["-ignore-missing-schemas", "-schema-location", "none/{{.ResourceKind}}.json"]).arg(file);
+            command
+        };
+        let score = || {
+            let mut command = Command::new(&peers[1]);
+            command.args(["score", "--exit-one-on-warning=false", "--output-format", "ci"]).arg(file);
+            command
+        };
+        let (mut ours, mut parser) = (Vec::new(), Vec::new());
+        for round in 0..=self.rounds {
+            keep(round, &mut ours, time(&mut doctor())?);
+            keep(round, &mut parser, time(&mut parse())?);
         }
-        fs::write(file, text)?;
-        Ok(clusters * one)
+        // It exits with 1 where it finds something, and needs so long that once is enough.
+        let scored = lasts(&mut score())?;
+        let (ours, parser) = (median(ours), median(parser));
+        let peaks = [peak_memory_of(&mut doctor())?, peak_memory_of(&mut parse())?, peak_memory_of(&mut score())?];
+        let memory = |peak: u64| format!("{:.0} MB", bytes(peak));
+        self.row(what, format!("{}, {}", millis(ours), memory(peaks[0])));
+        self.row("  kubeconform, parsing only", format!("{}, {}", millis(parser), memory(peaks[1])));
+        self.row("  kube-score", format!("{}, {}", millis(scored), memory(peaks[2])));
+        self.ratio("  doctor / kubeconform", ours, parser, 1.0);
+        if large {
+            self.ratio("  doctor / kube-score", ours, scored, 50.0);
+            self.aim("  peak memory of doctor", memory(peaks[0]), "< 200 MB", bytes(peaks[0]) < 200.0);
+        } else {
+            self.row("  doctor / kube-score", format!("{:.3}", ours.as_secs_f64() / scored.as_secs_f64()));
+        }
+        Ok(ours)
     }
 
     /// A live run in a namespace with a cluster alone, and with thousands of other objects.
@@ -157,6 +161,31 @@ impl Bench {
         let path = file.path().to_string_lossy().into_owned();
         process::quiet(&mut self.kubectl(&["create", "--namespace", namespace, "--filename", &path]))
     }
+}
+
+/// The files of the doctor's tests that are written as guides write them, with a mistake here and there.
+fn guide() -> Result<String> {
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(process::root()?.join("tests/doctor/guide"))? {
+        paths.push(entry?.path());
+    }
+    paths.sort();
+    let texts: Result<Vec<String>, _> = paths.iter().map(fs::read_to_string).collect();
+    Ok(texts?.join("---\n"))
+}
+
+/// The files of one cluster again and again, until there are enough documents. What is in the namespace bench-0 is in one of
+/// its own each time.
+fn write_documents(file: &Path, one: &str, wanted: usize) -> Result<usize> {
+    let documents = one.lines().filter(|line| line.starts_with("kind: ")).count();
+    ensure!(documents > 0, "there is no document to measure with");
+    let clusters = wanted.div_ceil(documents);
+    let mut text = String::new();
+    for number in 0..clusters {
+        writeln!(text, "{}---", one.replace("bench-0", &format!("bench-{number}")))?;
+    }
+    fs::write(file, text)?;
+    Ok(clusters * documents)
 }
 
 /// The time of a command that may end with findings.
