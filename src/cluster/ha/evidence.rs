@@ -244,7 +244,8 @@ async fn operators(connection: &Connection, scope: &Scope) -> Result<Operators> 
     loop {
         let page = match api.list(&params).await {
             Ok(page) => page,
-            Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(Operators::Known(all)),
+            // Not a Status: the API server does not know the group at all.
+            Err(kube::Error::Api(status)) if status.code == 404 => return Ok(Operators::Known(all)),
             Err(error) if is_forbidden(&error) => {
                 // Whoever may not list a kind is refused also where the API server does not have it.
                 let groups = connection.client.list_api_groups().await;
