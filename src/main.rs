@@ -1,11 +1,16 @@
 //! `kubectl-flink`, which kubectl finds as `kubectl flink`: parse, run, error to exit code.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
+use kubectl_flink::cluster::cleanup;
 use kubectl_flink::commands::Cli;
 use kubectl_flink::error::{Error, Kind};
 use kubectl_flink::output::Ui;
+
+/// How long an end may take that leaves nothing behind.
+const CLEANUP: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -26,11 +31,13 @@ fn main() -> ExitCode {
         }
     };
     let result = runtime.block_on(async {
-        tokio::select! {
+        let result = tokio::select! {
             result = cli.run(&ui) => result,
             _ = tokio::signal::ctrl_c() => Err(Error::new(Kind::Interrupted, "interrupted")
                 .hint("what was done so far stays done; run the same command again to go on")),
-        }
+        };
+        cleanup::finish(CLEANUP).await;
+        result
     });
     // Connections that linger must not keep a command from ending.
     runtime.shutdown_background();

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod apply;
+pub mod cleanup;
 pub mod connect;
 pub mod delete;
 pub mod diagnose;
