@@ -68,38 +68,24 @@ pub fn suspicious(deployment: &Deployment, pods: &[Pod]) -> bool {
 /// about to replace are left out. The causes come before the symptoms.
 pub async fn problems(connection: &Connection, namespace: &str, deployment: &Deployment, pods: &[Pod]) -> Vec<Problem> {
     let reader = Reader { connection, namespace };
-    let mut sightings: Vec<Sighting> = pods.iter().filter_map(sight::pod).collect();
+    let mut sightings: Vec<(&Pod, Sighting)> = pods.iter().filter_map(|pod| Some((pod, sight::pod(pod)?))).collect();
     let hash = if sightings.is_empty() { None } else { reader.current_hash(deployment).await };
-    let is_current = |name: &str| {
-        let pod = pods.iter().find(|pod| pod.metadata.name.as_deref() == Some(name));
-        let label = pod.and_then(|pod| pod.metadata.labels.as_ref()?.get("pod-template-hash"));
+    sightings.retain(|(pod, _)| {
+        let label = pod.metadata.labels.as_ref().and_then(|labels| labels.get("pod-template-hash"));
         hash.is_none() || label == hash.as_ref()
-    };
-    sightings.retain(|seen| is_current(seen.problem.object.trim_start_matches("pod/")));
-
+    });
     let mut found = sight::deployment(deployment);
-    for Sighting { mut problem, ask } in sightings {
-        let name = problem.object.trim_start_matches("pod/").to_owned();
-        let pod = pods.iter().find(|pod| pod.metadata.name.as_deref() == Some(&name));
-        match ask {
-            Ask::Nothing => {}
-            Ask::Log { container, previous } => {
-                reader.read_log(&mut problem, &name, container, previous).await;
-                if let Some(pod) = pod.filter(|_| problem.ended_by_signal()) {
-                    reader.read_killing(&mut problem, pod).await;
-                }
-            }
-            Ask::Scheduling => found.extend(match pod {
-                Some(pod) => reader.read_scheduling(&mut problem, pod).await,
-                None => None,
-            }),
-            Ask::Events => match pod {
-                Some(pod) if reader.read_events(&mut problem, pod).await => {}
-                _ => continue,
-            },
-        }
-        found.push(problem);
+    for (pod, sighting) in sightings {
+        found.extend(reader.read(pod, sighting).await);
     }
+    found.sort_by_key(|problem| !problem.terminal);
+    found
+}
+
+/// Finds what keeps a pod that nothing makes from starting. The causes come before the symptoms.
+pub async fn of_pod(connection: &Connection, namespace: &str, pod: &Pod) -> Vec<Problem> {
+    let Some(sighting) = sight::pod(pod) else { return Vec::new() };
+    let mut found = Reader { connection, namespace }.read(pod, sighting).await;
     found.sort_by_key(|problem| !problem.terminal);
     found
 }
@@ -116,6 +102,29 @@ impl Reader<'_> {
         K: kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
     {
         Api::namespaced(self.connection.client.clone(), self.namespace)
+    }
+
+    /// What stands behind a sighting of this pod; nothing where it turns out to be none.
+    async fn read(&self, pod: &Pod, Sighting { mut problem, ask }: Sighting) -> Vec<Problem> {
+        let mut found = Vec::new();
+        match ask {
+            Ask::Nothing => {}
+            Ask::Log { container, previous } => {
+                let name = pod.metadata.name.as_deref().unwrap_or_default();
+                self.read_log(&mut problem, name, container, previous).await;
+                if problem.ended_by_signal() {
+                    self.read_killing(&mut problem, pod).await;
+                }
+            }
+            Ask::Scheduling => found.extend(self.read_scheduling(&mut problem, pod).await),
+            Ask::Events => {
+                if !self.read_events(&mut problem, pod).await {
+                    return found;
+                }
+            }
+        }
+        found.push(problem);
+        found
     }
 
     /// The template hash of the pods that the Deployment wants now; None where it cannot be told.
