@@ -13,6 +13,7 @@ pub mod ha;
 mod health;
 pub mod membership;
 pub mod preflight;
+pub mod probe;
 pub mod status;
 pub mod survey;
 pub mod wait;

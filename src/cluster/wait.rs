@@ -270,7 +270,7 @@ fn distinct<'p>(problems: impl Iterator<Item = &'p Problem>) -> Vec<&'p Problem>
 }
 
 /// What an API server that restarts, or a network that hiccups, gives. A refusal stays one.
-fn is_transient(error: &kube::Error) -> bool {
+pub(super) fn is_transient(error: &kube::Error) -> bool {
     match error {
         kube::Error::Api(status) => status.code >= 500 || status.code == 429,
         kube::Error::HyperError(_) | kube::Error::Service(_) => true,

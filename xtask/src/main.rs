@@ -1,4 +1,4 @@
-//! Project tasks: `cargo xtask test`, `soak`, `demo`, `bench`, `docs` and `krew`. Each is one file and begins with what it does.
+//! Project tasks: `cargo xtask test`, `soak`, `demo`, `bench`, `docs`, `probe` and `krew`. Each is one file and begins with what it does.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "these programs talk to the developer alone")]
 
@@ -6,6 +6,7 @@ mod bench;
 mod demo;
 mod docs;
 mod krew;
+mod probe;
 mod process;
 mod soak;
 mod test;
@@ -23,6 +24,7 @@ enum Task {
     Demo(demo::Args),
     Bench(bench::Args),
     Docs(docs::Args),
+    Probe(probe::Args),
     Krew(krew::Args),
     Soak(soak::Args),
 }
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
         Task::Demo(args) => demo::run(&args),
         Task::Bench(args) => bench::run(&args),
         Task::Docs(args) => docs::run(&args),
+        Task::Probe(args) => probe::run(&args),
         Task::Krew(args) => krew::run(&args),
         Task::Soak(args) => soak::run(&args),
     });
