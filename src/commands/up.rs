@@ -1,17 +1,19 @@
 //! `kubectl flink up`: apply the manifests in numeric order, and wait until the cluster serves.
 
 mod examine;
+mod probe;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use kube::api::DynamicObject;
 use serde::Serialize;
 
 use super::{Output, decide};
 use crate::cluster::apply::{self, ApplyOptions, Outcome, Target};
 use crate::cluster::facts::{Facts, NamespaceState};
-use crate::cluster::preflight::{self, Planned};
+use crate::cluster::preflight::{self, Live, Planned};
 use crate::cluster::wait::{self, Serving};
 use crate::cluster::{Connection, ConnectionArgs, discover};
 use crate::error::{Error, Kind, Result};
@@ -86,6 +88,11 @@ pub struct UpArgs {
         default_missing_value = "true", action = clap::ArgAction::Set, hide_default_value = true,
         hide_possible_values = true)]
     pub skip_doctor: bool,
+    /// Before Flink starts, let a short pod like the JobManager's write to the storage, and one like a TaskManager's read it
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false",
+        default_missing_value = "true", action = clap::ArgAction::Set, hide_default_value = true,
+        hide_possible_values = true)]
+    pub probe: bool,
     /// Print what was done, as one document or by name
     #[arg(short, long, value_enum, value_name = "json|yaml|name", hide_possible_values = true)]
     pub output: Option<Output>,
@@ -167,6 +174,7 @@ pub async fn run(args: &UpArgs, connection: &ConnectionArgs, ui: &Ui) -> Result<
         let said: &[&str] = if is_pod_local { &["FLK203", "FLK204"] } else { &[] };
         examine::examine(&connection, &planned, args.folder.as_deref(), said, ui).await?;
     }
+    let storage = if args.probe { probe::storage(&connection, &planned, args.folder.as_deref()).await? } else { None };
     step.done(format_args!(
         "Kubernetes {}, namespace {}: you may do what this takes",
         facts.server_version, connection.namespace
@@ -183,7 +191,7 @@ pub async fn run(args: &UpArgs, connection: &ConnectionArgs, ui: &Ui) -> Result<
         let objects = up.dry_run(&planned).await?;
         return up.report(objects, None);
     }
-    let objects = up.apply(&planned).await?;
+    let objects = Box::pin(up.apply(&planned, storage)).await?;
     let serving = if args.wait { Some(up.wait(profile.as_ref(), &planned).await?) } else { None };
     if let Some(serving) = &serving {
         up.next_steps(serving);
@@ -272,36 +280,56 @@ struct Up<'a> {
 }
 
 impl Up<'_> {
-    /// Applies file after file; stops at the first that fails, and says what was and was not applied.
-    async fn apply(&self, planned: &[Planned]) -> Result<Vec<ObjectReport>> {
-        let options = ApplyOptions { force: self.args.force_conflicts, dry_run: false };
+    /// Applies file after file; stops at the first that fails, and says what was and was not applied. The storage is probed
+    /// when all is there that its pods need, and none of the cluster's own.
+    async fn apply(&self, planned: &[Planned], mut storage: Option<probe::Storage>) -> Result<Vec<ObjectReport>> {
         let mut reports = Vec::new();
         for (index, file) in planned.iter().enumerate() {
-            let step = self.ui.step(format!("Applying {}", file.file));
-            let first = reports.len();
-            match self.apply_file(file, options, &mut reports).await {
-                Ok(()) => step.done(format_args!("{}: {}", file.file, summary(&reports[first..]))),
-                Err(error) => {
-                    step.failed();
-                    return Err(stopped(error, planned, index, &reports));
-                }
+            if let Err(error) = self.apply_file(file, &mut reports, &mut storage).await {
+                return Err(stopped(error, planned, index, &reports));
             }
         }
         Ok(reports)
     }
 
-    async fn apply_file(&self, file: &Planned, options: ApplyOptions, reports: &mut Vec<ObjectReport>) -> Result<()> {
+    async fn apply_file(
+        &self,
+        file: &Planned,
+        reports: &mut Vec<ObjectReport>,
+        storage: &mut Option<probe::Storage>,
+    ) -> Result<()> {
+        let doing = format!("Applying {}", file.file);
+        let (first, mut step) = (reports.len(), self.ui.step(doing.clone()));
         for (target, live) in &file.objects {
-            let outcome = if kind(&target.object) != "Namespace" {
-                apply::apply(self.connection, target, live.object(), options).await?.0
-            } else if self.namespace == NamespaceState::Missing {
-                apply::create(self.connection, target, options).await?
-            } else {
-                Outcome::Unchanged
-            };
-            reports.push(ObjectReport::new(file, target, outcome));
+            if makes_pods(&target.object)
+                && let Some(storage) = storage.take()
+            {
+                // The file's own line comes when all of it is applied.
+                drop(step);
+                Box::pin(probe::run(self.connection, self.ui, &storage, self.args.timeout)).await?;
+                step = self.ui.step(doing.clone());
+            }
+            match self.apply_object(target, live).await {
+                Ok(outcome) => reports.push(ObjectReport::new(file, target, outcome)),
+                Err(error) => {
+                    step.failed();
+                    return Err(error);
+                }
+            }
         }
+        step.done(format_args!("{}: {}", file.file, summary(&reports[first..])));
         Ok(())
+    }
+
+    async fn apply_object(&self, target: &Target, live: &Live) -> Result<Outcome> {
+        let options = ApplyOptions { force: self.args.force_conflicts, dry_run: false };
+        if kind(&target.object) != "Namespace" {
+            Ok(apply::apply(self.connection, target, live.object(), options).await?.0)
+        } else if self.namespace == NamespaceState::Missing {
+            apply::create(self.connection, target, options).await
+        } else {
+            Ok(Outcome::Unchanged)
+        }
     }
 
     /// What would happen. In a namespace that is not there yet, the server cannot check what goes into it.
@@ -436,6 +464,11 @@ impl Up<'_> {
         };
         self.ui.data(document::render(&report, format)?)
     }
+}
+
+/// Whether applying it starts pods.
+fn makes_pods(object: &DynamicObject) -> bool {
+    matches!(kind(object), "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet" | "Job" | "CronJob" | "Pod")
 }
 
 /// `2 created, 1 unchanged`.

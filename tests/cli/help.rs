@@ -216,6 +216,10 @@ fn of_up() {
           --skip-doctor[=<BOOL>]
               Apply although the doctor finds errors
 
+          --probe[=<BOOL>]
+              Before Flink starts, let a short pod like the JobManager's write to the storage, and one
+              like a TaskManager's read it
+
       -o, --output <json|yaml|name>
               Print what was done, as one document or by name
 

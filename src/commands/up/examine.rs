@@ -98,7 +98,7 @@ pub(super) async fn examine(
 }
 
 /// The files as the user knows them: his own, or the profile's.
-fn texts(planned: &[Planned], folder: Option<&Path>) -> Result<Vec<SourceFile>> {
+pub(super) fn texts(planned: &[Planned], folder: Option<&Path>) -> Result<Vec<SourceFile>> {
     if let Some(folder) = folder {
         let paths: Vec<PathBuf> = planned.iter().map(|file| folder.join(&file.file)).collect();
         return source::gather(&paths);
