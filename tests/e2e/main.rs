@@ -27,6 +27,7 @@ mod failover;
 mod faults;
 mod flink;
 mod ids;
+mod probe;
 mod render;
 mod rights;
 mod status;

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Condvar, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
+use kubectl_flink::cluster::ConnectionArgs;
 use serde_json::Value;
 
 /// Small sizes, so that three clusters fit on a small machine beside their Kubernetes.
@@ -173,6 +174,17 @@ impl Test {
         connect(&mut command);
         command.env("NO_COLOR", "1").stdin(Stdio::null());
         command
+    }
+
+    /// The test's namespace, for what is asked of the library.
+    pub fn connection_args(&self) -> ConnectionArgs {
+        let Environment { kubeconfig, context, .. } = environment();
+        ConnectionArgs {
+            namespace: Some(self.namespace.clone()),
+            kubeconfig: kubeconfig.clone(),
+            context: context.clone().filter(|_| kubeconfig.is_none()),
+            ..ConnectionArgs::default()
+        }
     }
 
     /// Runs the program in the test's namespace.
