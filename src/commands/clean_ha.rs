@@ -16,6 +16,7 @@ use crate::cluster::discover::Scope;
 use crate::cluster::ha::removal::{self, Removed};
 use crate::cluster::ha::verdict::{Judgement, Situation};
 use crate::cluster::ha::{self, Found, Look, backup, restore, standstill};
+use crate::cluster::probe::Presence;
 use crate::cluster::{Connection, ConnectionArgs, delete};
 use crate::error::{Error, Result};
 use crate::output::Ui;
@@ -34,7 +35,9 @@ use crate::output::Ui;
 /// Nothing is removed before it was confirmed and a copy was written. A cluster that starts meanwhile wins.
 #[derive(Debug, Clone, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
-#[command(verbatim_doc_comment, after_long_help = "\
+#[command(
+    verbatim_doc_comment,
+    after_long_help = "\
 Examples:
   # What is there, in this namespace?
   kubectl flink clean-ha --dry-run
@@ -46,7 +49,8 @@ Examples:
   kubectl flink clean-ha flink --probe --yes
 
   # Put back what was removed
-  kubectl flink clean-ha --restore flink-ha-default-flink-20261121T081500Z.yaml")]
+  kubectl flink clean-ha --restore flink-ha-default-flink-20261121T081500Z.yaml"
+)]
 pub struct CleanHaArgs {
     /// Cluster-id whose data to look at [default: all of the namespace]
     pub name: Option<String>,
@@ -99,7 +103,10 @@ pub async fn run(args: &CleanHaArgs, connection: &ConnectionArgs, ui: &Ui) -> Re
     }
     let scope = if args.all_namespaces { Scope::All } else { Scope::Namespace(connection.namespace.clone()) };
     let look = Look { scope, cluster_id: args.name.clone() };
-    let found = gather(&look, &connection, ui).await?;
+    let mut found = gather(&look, &connection, ui).await?;
+    if args.probe {
+        probe(args, &mut found, &connection, ui).await?;
+    }
     let judged: Vec<(&Situation, Judgement)> =
         found.situations.iter().map(|situation| (situation, situation.judge())).collect();
     let mut report = Report::new(&judged, &found.not_checked, args.dry_run != DryRun::None);
@@ -174,6 +181,27 @@ async fn gather(look: &Look, connection: &Connection, ui: &Ui) -> Result<Found> 
     Ok(found)
 }
 
+/// `--probe`
+async fn probe(args: &CleanHaArgs, found: &mut Found, connection: &Connection, ui: &Ui) -> Result<()> {
+    for situation in &mut found.situations {
+        if situation.live().is_some() || situation.files().is_empty() {
+            continue;
+        }
+        let what = format!("{} in namespace {}", situation.state.cluster_id, situation.state.namespace);
+        let step = ui.step(format!("Looking at the files of {what}"));
+        if ha::look_at_files(connection, situation, args.timeout, |what| step.progress(what)).await? {
+            let there = situation.seen.values().filter(|seen| **seen == Presence::There).count();
+            step.done(format_args!("{there} of {} files of {what} are there", situation.seen.len()));
+        } else {
+            drop(step);
+            ui.warn(format_args!(
+                "the files of {what} are not looked at: no workload is left that tells what its pods have mounted"
+            ));
+        }
+    }
+    Ok(())
+}
+
 fn place(args: &CleanHaArgs, connection: &Connection) -> String {
     let of = args.name.as_ref().map_or(String::new(), |name| format!("of cluster-id {name} "));
     match args.all_namespaces {
@@ -220,12 +248,7 @@ async fn consent(args: &CleanHaArgs, work: &[&Selection<'_>], ui: &Ui) -> Result
 }
 
 /// Removes one cluster's selection, and says what became of it.
-async fn remove(
-    args: &CleanHaArgs,
-    selection: &Selection<'_>,
-    connection: &Connection,
-    ui: &Ui,
-) -> Result<Removed> {
+async fn remove(args: &CleanHaArgs, selection: &Selection<'_>, connection: &Connection, ui: &Ui) -> Result<Removed> {
     let state = &selection.situation.state;
     let what = format!("{} in namespace {}", state.cluster_id, state.namespace);
     let step = ui.step(format!("Removing high-availability data of {what}"));
@@ -259,7 +282,10 @@ async fn resume(found: &Found, args: &CleanHaArgs, connection: &Connection, ui: 
         let Some(replicas) = standstill::resting(&user.workload) else { continue };
         if args.dry_run == DryRun::None {
             standstill::resume(connection, &user.workload, replicas).await?;
-            ui.note(format_args!("{} is started again: it was stopped by a command that was interrupted", user.reference));
+            ui.note(format_args!(
+                "{} is started again: it was stopped by a command that was interrupted",
+                user.reference
+            ));
         } else {
             ui.note(format_args!("Would start {} again, which an interrupted command has stopped", user.reference));
         }

@@ -339,7 +339,11 @@ impl<'a> Plan<'a> {
             ui.note(format_args!("({savepoint})"));
         }
         let question = format!("Take cluster {} in namespace {} down?", self.args.name, self.connection.namespace);
-        if ui.confirm(question).await? { Ok(()) } else { Err(Error::could_not_run("not confirmed: nothing was deleted")) }
+        if ui.confirm(question).await? {
+            Ok(())
+        } else {
+            Err(Error::could_not_run("not confirmed: nothing was deleted"))
+        }
     }
 
     /// The command as it was given, as far as it decides what is lost.

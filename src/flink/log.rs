@@ -126,9 +126,8 @@ pub fn unrecoverable(log: &str) -> Option<Unrecoverable> {
         .find_map(|(at, line)| Some((at, line.split_once("Could not recover job with job id ")?.1)))?;
     let id = |text: &str| text.chars().take_while(char::is_ascii_alphanumeric).collect::<String>();
     let after = |phrase: &str| lines[at..].iter().find_map(|line| Some(line.split_once(phrase)?.1));
-    let key = after("from state handle under ").map(|rest| {
-        rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect::<String>()
-    });
+    let key = after("from state handle under ")
+        .map(|rest| rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect::<String>());
     // KubernetesStateHandleStore{configMapName='flink-cluster-config-map'}, in what the store says of itself.
     let maps = lines.iter().filter_map(|line| line.split_once("configMapName='")?.1.split_once('\''));
     // `(Permission denied)` is a FileNotFoundException too.

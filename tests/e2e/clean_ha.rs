@@ -46,8 +46,10 @@ fn named_command(test: &Test, jobs: &[&str]) -> (Vec<String>, String) {
         assert!(said.contains("Could not recover job") || said.contains("cannot be recovered"), "{run}");
         assert!(said.contains("configmap/flink-cluster-config-map"), "{run}");
         let command = said[at..].trim_start_matches("kubectl flink ").split_whitespace();
-        let command: Vec<String> =
-            command.take_while(|word| word.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')).map(str::to_owned).collect();
+        let command: Vec<String> = command
+            .take_while(|word| word.chars().all(|c| c.is_ascii_alphanumeric() || c == '-'))
+            .map(str::to_owned)
+            .collect();
         let job = command.iter().find(|word| jobs.contains(&word.as_str()))?.clone();
         Some((command, job))
     })
@@ -196,4 +198,128 @@ fn durable_storage_of_1_20() {
 #[test]
 fn durable_storage_of_2() {
     durable("2.3.0", "durable_storage_of_2");
+}
+
+/// A state handle as Java writes it, around this path.
+fn handle(path: &str) -> String {
+    let mut bytes = vec![0xac, 0xed, 0, 5, b't'];
+    bytes.extend(u16::try_from(path.len()).unwrap().to_be_bytes());
+    bytes.extend(path.as_bytes());
+    base64::Engine::encode(&base64::engine::general_purpose::STANDARD, bytes)
+}
+
+const JOB: &str = "7601318e4ccd7281759507f40830fea9";
+const OTHER: &str = "00000000000000000000000000000042";
+
+/// A cluster that has gone: a job with a checkpoint on S3, and the ConfigMap of another that has none.
+fn left_behind(test: &Test) {
+    let map = |name: &str, data: Value| {
+        test.create(
+            &serde_json::json!({
+                "apiVersion": "v1", "kind": "ConfigMap",
+                "metadata": {"name": name, "labels": {"app": "flink", "type": "flink-native-kubernetes"}},
+                "data": data,
+            })
+            .to_string(),
+        );
+    };
+    let checkpoint = handle("s3://flink/ha/completedCheckpoint1");
+    map("flink-cluster-config-map", serde_json::json!({format!("executionPlan-{JOB}"): handle("s3://flink/ha/plan")}));
+    map(
+        &format!("flink-{JOB}-config-map"),
+        serde_json::json!({"checkpointID-0000000000000000012": checkpoint, "counter": "13"}),
+    );
+    map(&format!("flink-{OTHER}-config-map"), serde_json::json!({"counter": "1"}));
+}
+
+#[test]
+fn what_cannot_be_done_changes_nothing() {
+    let Some(test) = Test::begin("what_cannot_be_done_changes_nothing", Needs::Api) else { return };
+    let test = test.with_namespace(&[]);
+    let folder = tempfile::tempdir().unwrap();
+    test.flink(&["clean-ha"]).ok().says(&["No high-availability ConfigMaps in namespace"]);
+    test.flink(&["clean-ha", "flink", "--job", JOB]).exits(2).says(&["there are no high-availability ConfigMaps"]);
+    left_behind(&test);
+    let before = test.fingerprint();
+    let everything = ["flink", "--include-recoverable"];
+
+    clean_ha(&test, folder.path(), &everything).exits(2).says(&["--yes is not given", JOB]);
+    clean_ha(&test, folder.path(), &["flink", "--job", JOB, "--yes"])
+        .exits(2)
+        .says(&["recoverable", "--include-recoverable"]);
+    clean_ha(&test, folder.path(), &["flink", "--job", &"1".repeat(32), "--yes"]).exits(2).says(&["no job 1111", JOB]);
+    clean_ha(&test, folder.path(), &["flink", "--job", "job-1", "--yes"]).exits(2).says(&["32 hexadecimal digits"]);
+    clean_ha(&test, folder.path(), &["--job", JOB]).exits(2).says(&["NAME"]);
+    clean_ha(&test, folder.path(), &["flink", "--dry-run=server"]).ok().says(&["Would remove", OTHER]);
+    // A folder that cannot be written to.
+    clean_ha(&test, Path::new("/proc"), &["--yes"]).exits(3).says(&["nothing was removed", "--backup-dir"]);
+    // A disk that is full.
+    let disk = folder.path().join("disk");
+    std::fs::create_dir(&disk).unwrap();
+    let mounted = std::process::Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=4k", "tmpfs"])
+        .arg(&disk)
+        .output()
+        .is_ok_and(|output| output.status.success());
+    if mounted {
+        std::fs::write(disk.join("full"), [0; 4096]).unwrap();
+        clean_ha(&test, &disk, &["--yes"]).exits(3).says(&["nothing was removed", "cannot be written"]);
+        let left: Vec<_> = std::fs::read_dir(&disk).unwrap().flatten().map(|entry| entry.file_name()).collect();
+        assert_eq!(left, ["full"]);
+        assert!(Run::of(std::process::Command::new("umount").arg(&disk)).code == 0);
+    } else {
+        test.announce("no file system can be mounted here: a full disk was not tried");
+    }
+    assert_eq!(test.fingerprint(), before);
+
+    // Only what is asked for.
+    let report = clean_ha(&test, folder.path(), &["--yes", "-o", "json"]).ok().json();
+    let of = |name: &str| {
+        let maps = report["items"][0]["configMaps"].as_array().unwrap();
+        let map = maps.iter().find(|map| map["name"] == name).unwrap();
+        (map["verdict"].as_str().unwrap().to_owned(), map["outcome"].as_str().unwrap().to_owned())
+    };
+    let is = |verdict: &str, outcome: &str| (verdict.to_owned(), outcome.to_owned());
+    assert_eq!(of(&format!("flink-{OTHER}-config-map")), is("leftover", "removed"));
+    assert_eq!(of("flink-cluster-config-map"), is("recoverable", "kept"));
+    assert_eq!(ha_maps(&test).len(), 2);
+    let removed = clean_ha(&test, folder.path(), &["--yes", "--include-recoverable", "-o", "name"]).ok();
+    assert_eq!(removed.stdout, format!("configmap/flink-{JOB}-config-map\nconfigmap/flink-cluster-config-map\n"));
+    assert!(ha_maps(&test).is_empty());
+    clean_ha(&test, folder.path(), &["--yes"]).ok().says(&["No high-availability ConfigMaps"]);
+
+    // Both copies make what was there.
+    let copies = std::fs::read_dir(folder.path()).unwrap().flatten().map(|entry| entry.path());
+    let copies: Vec<_> = copies.filter(|path| path.extension().is_some_and(|end| end == "yaml")).collect();
+    assert_eq!(copies.len(), 2);
+    for copy in &copies {
+        test.flink(&["clean-ha", "--restore", copy.to_str().unwrap(), "--dry-run=server"]).ok();
+        test.flink(&["clean-ha", "--restore", copy.to_str().unwrap()]).ok().says(&["made"]);
+        test.flink(&["clean-ha", "--restore", copy.to_str().unwrap()]).ok().says(&["there already"]);
+    }
+    assert_eq!(ha_maps(&test).len(), 3);
+}
+
+#[test]
+fn rights_that_are_missing_are_named() {
+    let name = "rights_that_are_missing_are_named";
+    let Some(test) = Test::begin(name, Needs::Api) else { return };
+    let test = test.with_namespace(&[]);
+    left_behind(&test);
+    let before = test.fingerprint();
+    let reader = format!("reader-of-{}", test.namespace);
+    let run = |arguments: &[&str]| test.flink_as(&reader, arguments);
+    run(&["clean-ha"]).exits(3).says(&["configmaps is forbidden"]);
+    let grant = |verbs: &str| {
+        test.kubectl_here(&["create", "role", "reader", &format!("--verb={verbs}"), "--resource=configmaps"]);
+    };
+    grant("get,list,update");
+    test.kubectl_here(&["create", "rolebinding", "reader", "--role=reader", &format!("--user={reader}")]);
+    let all = ["clean-ha", "flink", "--yes", "--include-recoverable"];
+    test.until("the binding works", || run(&["clean-ha", "--dry-run"]).code == 0);
+    run(&["clean-ha", "--dry-run"]).says(&["not checked"]);
+    run(&all).exits(3).says(&["nothing was removed", "delete configmaps"]).keeps_silent_about(&["update configmaps"]);
+    run(&["clean-ha", "-A"]).exits(3).says(&["forbidden"]);
+    assert_eq!(test.fingerprint().len(), before.len() + 2);
+    assert_eq!(ha_maps(&test).len(), 3);
 }

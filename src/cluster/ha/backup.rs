@@ -150,7 +150,8 @@ mod tests {
         let read = read(&first, "elsewhere").unwrap();
         assert_eq!(read, [copied]);
         let text = serde_json::to_string(&read[0]).unwrap();
-        for gone in ["uid", "resourceVersion", "control-plane", "kubectl-flink/", "managedFields", "leader", "address"] {
+        for gone in ["uid", "resourceVersion", "control-plane", "kubectl-flink/", "managedFields", "leader", "address"]
+        {
             assert!(!text.contains(gone), "{gone}: {text}");
         }
         assert_eq!(read[0].data.as_ref().unwrap().len(), 1);

@@ -8,11 +8,12 @@ use futures::StreamExt;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ApiResource, DynamicObject, ListParams, LogParams};
 
-use super::verdict::{Lease, Operator, PodState, Situation, User};
+use super::verdict::{Lease, Operator, PodState, SeenPod, Situation, User};
 use super::{HaState, read, state_of, watch};
 use crate::cluster::Connection;
 use crate::cluster::access::{PARALLEL, is_forbidden};
 use crate::cluster::discover::{self, FlinkCluster, PAGE, Scope};
+use crate::cluster::probe;
 use crate::cluster::workload::is_ready;
 use crate::error::{Error, Result};
 use crate::flink::log::unrecoverable;
@@ -81,6 +82,22 @@ pub async fn unattended(connection: &Connection, state: HaState, progress: impl 
     }
 }
 
+/// Looks which of the files are there, from a pod like those of the first workload that goes by the cluster-id. Without one
+/// nothing tells what such a pod would have mounted, and nothing is looked at: then false.
+///
+/// # Errors
+/// Rights are missing, the pod is refused, or the API server does not answer.
+pub async fn look_at_files(
+    connection: &Connection,
+    situation: &mut Situation,
+    timeout: Duration,
+    progress: impl Fn(&str),
+) -> Result<bool> {
+    let Some(user) = situation.users.first() else { return Ok(false) };
+    situation.seen = probe::look(connection, &user.workload, &situation.files(), timeout, progress).await?;
+    Ok(true)
+}
+
 async fn gather(
     connection: &Connection,
     scope: &Scope,
@@ -90,10 +107,7 @@ async fn gather(
     if states.is_empty() {
         return Ok(Found::default());
     }
-    let (clusters, operators) = futures::join!(
-        discover::clusters(connection, scope),
-        operators(connection, scope)
-    );
+    let (clusters, operators) = futures::join!(discover::clusters(connection, scope), operators(connection, scope));
     let mut found = Found::default();
     let clusters = match clusters {
         Ok(discovery) => {
@@ -129,11 +143,7 @@ async fn gather(
 ///
 /// # Errors
 /// ConfigMaps may not be read, or the API server does not answer.
-async fn watch_leases(
-    connection: &Connection,
-    situations: &mut [Situation],
-    progress: impl Fn(&str),
-) -> Result<()> {
+async fn watch_leases(connection: &Connection, situations: &mut [Situation], progress: impl Fn(&str)) -> Result<()> {
     let open: Vec<usize> = (0..situations.len()).filter(|index| situations[*index].live().is_none()).collect();
     let states: Vec<&HaState> = open.iter().map(|index| &situations[*index].state).collect();
     let left = |left: Duration| progress(&format!("does a leader renew its lease? {} s", left.as_secs() + 1));
@@ -156,8 +166,11 @@ async fn user(connection: &Connection, cluster: &FlinkCluster) -> User {
     let mut pods = Vec::new();
     let all = cluster.jobmanager_pods.iter();
     for pod in all.filter(|pod| !has_ended(pod)) {
-        let name = pod.metadata.name.clone().unwrap_or_default();
-        pods.push((name, pod_state(connection, &cluster.namespace, pod, &workload.process.container).await));
+        pods.push(SeenPod {
+            name: pod.metadata.name.clone().unwrap_or_default(),
+            created: pod.metadata.creation_timestamp.as_ref().map(|time| time.0),
+            state: pod_state(connection, &cluster.namespace, pod, &workload.process.container).await,
+        });
     }
     User {
         reference: format!("{}/{}", workload.kind.to_lowercase(), workload.name),
@@ -256,7 +269,8 @@ async fn operators(connection: &Connection, scope: &Scope) -> Result<Operators> 
         };
         for object in page.items {
             let name = object.metadata.name.clone().unwrap_or_default();
-            let suspended = object.data.pointer("/spec/job/state").and_then(|state| state.as_str()) == Some("suspended");
+            let suspended =
+                object.data.pointer("/spec/job/state").and_then(|state| state.as_str()) == Some("suspended");
             let state = if suspended { ", which is suspended" } else { "" };
             let namespace = object.metadata.namespace.unwrap_or_default();
             all.insert((namespace, name.clone()), format!("flinkdeployment/{name}{state}"));

@@ -17,14 +17,13 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use kube::api::ListParams;
 
-pub use self::evidence::{Found, Look, situation_of, situations, unattended};
+pub use self::evidence::{Found, Look, look_at_files, situation_of, situations, unattended};
 use super::Connection;
 use super::access::PARALLEL;
 use super::discover::{PAGE, Scope};
 use crate::error::Result;
 use crate::flink::ha::{APP_LABEL, Generation, HaMap, MapKind, MapName, TYPE_LABEL};
 use crate::flink::storage::Storage;
-
 
 /// The high-availability ConfigMaps of one cluster.
 #[derive(Debug, Clone, PartialEq)]
@@ -94,20 +93,18 @@ pub async fn read(connection: &Connection, scope: &Scope, cluster_id: Option<&st
         MapName::parse(name).is_some_and(|parsed| cluster_id.is_none_or(|wanted| parsed.cluster_id == wanted))
     };
     let mut states: BTreeMap<(String, String), HaState> = BTreeMap::new();
-    let mut take = |map: &ConfigMap| {
-        let Some(read) = HaMap::read(map).filter(|read| is_it(&read.name)) else { return };
-        let namespace = map.metadata.namespace.clone().unwrap_or_default();
-        let state = states.entry((namespace, read.cluster_id.clone())).or_insert_with_key(|(namespace, id)| HaState {
-            namespace: namespace.clone(),
-            cluster_id: id.clone(),
-            maps: Vec::new(),
-            record: None,
-        });
-        if state.maps.iter().all(|other| other.name != read.name) {
-            state.record = state.record.take().or_else(|| record::recorded(map));
-            state.maps.push(read);
-        }
-    };
+    let mut take =
+        |map: &ConfigMap| {
+            let Some(read) = HaMap::read(map).filter(|read| is_it(&read.name)) else { return };
+            let namespace = map.metadata.namespace.clone().unwrap_or_default();
+            let state = states.entry((namespace, read.cluster_id.clone())).or_insert_with_key(|(namespace, id)| {
+                HaState { namespace: namespace.clone(), cluster_id: id.clone(), maps: Vec::new(), record: None }
+            });
+            if state.maps.iter().all(|other| other.name != read.name) {
+                state.record = state.record.take().or_else(|| record::recorded(map));
+                state.maps.push(read);
+            }
+        };
     let labelled = async {
         let mut params = ListParams::default().labels(&labels).limit(PAGE);
         loop {

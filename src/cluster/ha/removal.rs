@@ -49,10 +49,8 @@ impl Removal<'_> {
     /// What the caller needs for it.
     pub fn rights(&self) -> Vec<Right> {
         let namespace = Some(self.situation.state.namespace.as_str());
-        let mut rights: Vec<Right> = ["get", "update", "delete"]
-            .into_iter()
-            .map(|verb| Right::new(verb, "", "configmaps", namespace))
-            .collect();
+        let mut rights: Vec<Right> =
+            ["get", "update", "delete"].into_iter().map(|verb| Right::new(verb, "", "configmaps", namespace)).collect();
         if self.situation.state.cluster_map().is_none() {
             rights.push(Right::new("create", "", "configmaps", namespace));
         }
@@ -87,7 +85,8 @@ impl Removal<'_> {
             Some(Target::Checkpoint(_)) => return false,
             None => {
                 // Who leads the job, and whether it runs (up to Flink 1.14).
-                let of_job = ["org.apache.flink.k8s.leader.job-", "org.apache.flink.k8s.leader.", "runningJobsRegistry-"];
+                let of_job =
+                    ["org.apache.flink.k8s.leader.job-", "org.apache.flink.k8s.leader.", "runningJobsRegistry-"];
                 let Some(id) = of_job.iter().find_map(|prefix| key.strip_prefix(prefix)) else { return false };
                 id.to_owned()
             }
@@ -191,12 +190,17 @@ async fn take_out(
         !matches!(kind, Some(MapKind::Job(_)))
     };
     let mut removed = Removed::default();
-    for map in maps.values() {
-        let pointers = HaMap::read(map).map(|map| map.pointers).unwrap_or_default();
-        let gone = pointers.into_iter().filter(|pointer| {
-            removal.takes(&pointer.key) || matches!(pointer.target, Target::Checkpoint(_)) || removal.whole
-        });
-        removed.files.extend(gone.filter_map(|pointer| pointer.path));
+    for map in maps.values().filter_map(HaMap::read) {
+        for pointer in &map.pointers {
+            let job = match (&pointer.target, &map.kind) {
+                (Target::JobGraph(id) | Target::ExecutionPlan(id) | Target::Application(id), _) => id,
+                (Target::Checkpoint(_), MapKind::Job(job)) => job,
+                (Target::Checkpoint(_), _) => continue,
+            };
+            if removal.jobs.contains(job) && !removal.situation.is_gone(job, pointer) {
+                removed.files.extend(pointer.path.clone());
+            }
+        }
     }
     if let Some(folder) = folder {
         let copies: Vec<ConfigMap> = (maps.iter())
@@ -247,7 +251,9 @@ async fn delete_all(
     let written = if existed { api.replace(&name, &params, &map).await } else { api.create(&params, &map).await };
     let held = match written {
         Ok(held) => held,
-        Err(kube::Error::Api(status)) if status.is_conflict() || status.is_already_exists() || status.is_not_found() => {
+        Err(kube::Error::Api(status))
+            if status.is_conflict() || status.is_already_exists() || status.is_not_found() =>
+        {
             return Err(changed(&name));
         }
         Err(error) => return Err(error.into()),
@@ -287,8 +293,8 @@ fn set_lease(map: &mut ConfigMap, lease: String) {
 /// What is removed has to be what was judged, to the last write: a lease that has moved is a JobManager that lives.
 fn as_seen(seen: &HaMap, now: &ConfigMap) -> Result<()> {
     let metadata = &now.metadata;
-    let same = metadata.uid.as_ref() == Some(&seen.uid)
-        && metadata.resource_version.as_ref() == Some(&seen.resource_version);
+    let same =
+        metadata.uid.as_ref() == Some(&seen.uid) && metadata.resource_version.as_ref() == Some(&seen.resource_version);
     if same { Ok(()) } else { Err(changed(&seen.name)) }
 }
 
@@ -301,8 +307,7 @@ fn changed(name: &str) -> Error {
 
 /// Deletes a ConfigMap as it was seen; one that has gone meanwhile is as good.
 async fn delete(api: &Api<ConfigMap>, name: &str, seen: &ObjectMeta) -> Result<()> {
-    let preconditions =
-        Some(Preconditions { uid: seen.uid.clone(), resource_version: seen.resource_version.clone() });
+    let preconditions = Some(Preconditions { uid: seen.uid.clone(), resource_version: seen.resource_version.clone() });
     match api.delete(name, &DeleteParams { preconditions, ..DeleteParams::default() }).await {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),

@@ -61,9 +61,9 @@ pub struct Restored {
 /// A cluster lives on it or is about to, something else stands in its place, rights are missing, or what the API server
 /// says.
 pub async fn restore(connection: &Connection, copy: &Copy, there: &Situation, dry_run: bool) -> Result<Restored> {
-    let busy = there.live().or_else(|| {
-        there.crashing().next().map(|user| format!("{} would start on half of it", user.reference))
-    });
+    let busy = there
+        .live()
+        .or_else(|| there.crashing().next().map(|user| format!("{} would start on half of it", user.reference)));
     if let Some(why) = busy {
         let mut error = Error::could_not_run(format!(
             "nothing was put back: cluster {} in namespace {} is live: {why}",
@@ -109,8 +109,7 @@ pub async fn restore(connection: &Connection, copy: &Copy, there: &Situation, dr
             }
             Some(mut now) => {
                 let data = now.data.get_or_insert_default();
-                let missing: Vec<_> =
-                    map.data.iter().flatten().filter(|(key, _)| !data.contains_key(*key)).collect();
+                let missing: Vec<_> = map.data.iter().flatten().filter(|(key, _)| !data.contains_key(*key)).collect();
                 if missing.is_empty() {
                     restored.unchanged.push(name);
                     continue;

@@ -53,10 +53,8 @@ pub(super) async fn rest(
     };
     let annotations = json!({ REPLICAS: replicas.to_string() });
     patch(connection, workload, &json!({"metadata": {"annotations": annotations}, "spec": spec})).await?;
-    let awaited = Awaited {
-        controllers: vec![(workload.kind.clone(), workload.name.clone())],
-        dying_jobmanagers_of: None,
-    };
+    let awaited =
+        Awaited { controllers: vec![(workload.kind.clone(), workload.name.clone())], dying_jobmanagers_of: None };
     let there = Connection { namespace: workload.namespace().to_owned(), ..connection.clone() };
     delete::pods_gone(&there, &awaited, deadline, progress).await
 }

@@ -8,13 +8,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::HaState;
+use crate::cluster::probe::Presence;
 use crate::cluster::workload::Workload;
 use crate::flink::ha::{HaMap, MapKind, Pointer, Target};
 use crate::flink::log::Unrecoverable;
 use crate::flink::storage::{self, Storage};
+
+/// The label by which a node selector names one node.
+const HOST_LABEL: &str = "kubernetes.io/hostname";
 
 /// What is to be thought of a ConfigMap, or of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -59,20 +64,18 @@ impl Judged {
     }
 }
 
-/// What is known of a file that an entry points to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Presence {
-    /// It is there.
-    There,
-    /// It is not there, and the folder that it was in is.
-    Gone,
-    /// The folder is not there either: perhaps this is not the storage that it was on.
-    FolderGone,
-    /// It could not be seen, with the reason.
-    Unknown(String),
+/// A pod of a JobManager that has not ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SeenPod {
+    /// Its name.
+    pub name: String,
+    /// When it was made, by the API server's clock.
+    pub created: Option<Timestamp>,
+    /// What it does.
+    pub state: PodState,
 }
 
-/// A pod of a JobManager.
+/// What a JobManager's pod does.
 #[derive(Debug, Clone, PartialEq)]
 pub enum PodState {
     /// It runs, or may do so, with the reason in words.
@@ -90,8 +93,8 @@ pub struct User {
     pub reference: String,
     /// Who made it, where that is an operator's resource.
     pub operator: Option<String>,
-    /// Its pods that have not ended, by name.
-    pub pods: Vec<(String, PodState)>,
+    /// Its pods that have not ended.
+    pub pods: Vec<SeenPod>,
 }
 
 /// What was seen of the lease in the time in which a living leader renews it.
@@ -152,8 +155,8 @@ impl Situation {
     /// Why a cluster lives on this data; none where none does.
     pub fn live(&self) -> Option<String> {
         let pods = || self.users.iter().flat_map(|user| &user.pods);
-        let alive = pods().find_map(|(name, pod)| match pod {
-            PodState::Alive(why) => Some(format!("pod/{name} {why}")),
+        let alive = pods().find_map(|pod| match &pod.state {
+            PodState::Alive(why) => Some(format!("pod/{} {why}", pod.name)),
             PodState::CrashesOnRecovery(_) => None,
         });
         if alive.is_some() {
@@ -270,6 +273,10 @@ impl Situation {
         };
         match self.seen.get(path) {
             Some(Presence::There) => return Judged::new(Verdict::Recoverable, format!("{path} is there")),
+            Some(Presence::Gone) if self.users.iter().any(|user| user.may_see_another_node(path)) => {
+                let why = format!("the probe did not find {path}, and may have looked at another node's folder");
+                return Judged::new(Verdict::Unknown, why);
+            }
             Some(Presence::Gone) => {
                 return Judged::new(Verdict::Dead, format!("the probe found that {path} is gone"));
             }
@@ -286,7 +293,8 @@ impl Situation {
             return Judged::new(Verdict::Recoverable, format!("{path} may still be there"));
         }
         // Several workloads of one id would each have to have lost it.
-        let of_users = self.users.iter().map(|user| user.keeps(id, path));
+        let written = self.state.job_map(id).and_then(|map| map.written);
+        let of_users = self.users.iter().map(|user| user.keeps(id, path, written));
         if let Some(judged) = of_users.max_by_key(|judged| judged.verdict) {
             return judged;
         }
@@ -329,6 +337,22 @@ impl Situation {
         }
     }
 
+    /// Whether what an entry of this job points to is proven to be gone.
+    pub fn is_gone(&self, job: &str, pointer: &Pointer) -> bool {
+        self.pointer(job, pointer).verdict == Verdict::Dead
+    }
+
+    /// The files on storage that outlives pods, which a probe can look at.
+    pub fn files(&self) -> Vec<String> {
+        let pointers = self.state.maps.iter().flat_map(|map| &map.pointers);
+        let paths: BTreeSet<&String> = pointers.filter_map(|pointer| pointer.path.as_ref()).collect();
+        paths
+            .into_iter()
+            .filter(|path| !self.users.iter().any(|user| user.storage(path) == Storage::PodLocal))
+            .cloned()
+            .collect()
+    }
+
     /// The workloads that have to be at rest before anything is changed: whose JobManagers end at each recovery.
     pub fn crashing(&self) -> impl Iterator<Item = &User> {
         self.users.iter().filter(|user| user.workload.replicas > 0 && !user.workload.finished)
@@ -336,13 +360,25 @@ impl Situation {
 }
 
 impl User {
-    /// Whether a file of this path may still be there, as this workload's pods would see it.
-    fn keeps(&self, job: &str, path: &str) -> Judged {
-        let Workload { template, process, .. } = &self.workload;
-        let Some(spec) = &template.spec else {
-            return Judged::new(Verdict::Unknown, format!("{} does not tell its pods", self.reference));
-        };
-        match storage::behind(spec, &process.container, path) {
+    /// What is behind a path in its pods.
+    fn storage(&self, path: &str) -> Storage {
+        let spec = self.workload.template.spec.as_ref();
+        spec.map_or(Storage::Unknown, |spec| storage::behind(spec, &self.workload.process.container, path))
+    }
+
+    /// A folder of the node, and the pods are not bound to one.
+    fn may_see_another_node(&self, path: &str) -> bool {
+        let pinned = self.workload.template.spec.as_ref().is_some_and(|spec| {
+            spec.node_name.is_some()
+                || spec.node_selector.as_ref().is_some_and(|labels| labels.contains_key(HOST_LABEL))
+        });
+        !pinned && matches!(self.storage(path), Storage::HostPath { .. })
+    }
+
+    /// Whether a file of this path may still be there, as this workload's pods would see it. `written` is when the job has
+    /// last had a checkpoint.
+    fn keeps(&self, job: &str, path: &str, written: Option<Timestamp>) -> Judged {
+        match self.storage(path) {
             Storage::PodLocal => {}
             Storage::None | Storage::Unknown => {
                 let why = format!("it is not known what {} has mounted over {path}", self.reference);
@@ -354,14 +390,20 @@ impl User {
             }
         }
         // A volume of the pod lasts as long as the pod, what is in the container as long as the process.
-        let container = spec.containers.iter().find(|container| container.name == process.container);
         let local = storage::local_path(path).unwrap_or(path);
-        let in_pod = container.is_some_and(|container| storage::mounted_at(spec, container, local).is_some());
-        let missed = self.pods.iter().all(|(_, pod)| match pod {
-            PodState::CrashesOnRecovery(failure) => failure.job == job && failure.missing.is_some(),
+        let in_pod = self
+            .workload
+            .flink_container()
+            .is_some_and(|(spec, container)| storage::mounted_at(spec, container, local).is_some());
+        // None of these pods has run the job: it has missed the file, or was made after the job's last word.
+        let strange = self.pods.iter().all(|pod| match &pod.state {
+            PodState::CrashesOnRecovery(failure) => {
+                let missed = failure.job == job && failure.missing.is_some();
+                missed || written.zip(pod.created).is_some_and(|(written, created)| written < created)
+            }
             PodState::Alive(_) => false,
         });
-        if in_pod && !missed {
+        if in_pod && !strange {
             let why = format!("{path} may be in a volume of {}'s pods, which are still there", self.reference);
             return Judged::new(Verdict::Unknown, why);
         }

@@ -172,7 +172,12 @@ impl<'a> Item<'a> {
                 },
             }),
             workloads: situation.users.iter().map(|user| user.reference.as_str()).collect(),
-            config_maps: state.maps.iter().zip(&judgement.maps).map(|(map, judged)| MapReport::new(map, judged)).collect(),
+            config_maps: state
+                .maps
+                .iter()
+                .zip(&judgement.maps)
+                .map(|(map, judged)| MapReport::new(map, judged))
+                .collect(),
             jobs: judgement.jobs.iter().map(|(id, judged)| (id.as_str(), judged)).collect(),
             removed_entries: Vec::new(),
             backup: None,
@@ -277,15 +282,12 @@ pub(super) fn removed(removed: &Removed) -> String {
 
 /// What was put back, in words.
 pub(super) fn restored(restored: &Restored) -> String {
-    let parts: Vec<String> = [
-        ("made", &restored.config_maps),
-        ("added", &restored.entries),
-        ("there already", &restored.unchanged),
-    ]
-    .into_iter()
-    .filter(|(_, names)| !names.is_empty())
-    .map(|(what, names)| format!("{what} {}", names.join(", ")))
-    .collect();
+    let parts: Vec<String> =
+        [("made", &restored.config_maps), ("added", &restored.entries), ("there already", &restored.unchanged)]
+            .into_iter()
+            .filter(|(_, names)| !names.is_empty())
+            .map(|(what, names)| format!("{what} {}", names.join(", ")))
+            .collect();
     parts.join("; ")
 }
 

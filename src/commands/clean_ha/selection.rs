@@ -49,8 +49,10 @@ impl Jobs {
         else {
             return Ok(());
         };
-        let there: Vec<&str> = judged.iter().flat_map(|(_, judgement)| judgement.jobs.keys()).map(String::as_str).collect();
-        let hint = if there.is_empty() { "there are none".to_owned() } else { format!("there are: {}", there.join(", ")) };
+        let there: Vec<&str> =
+            judged.iter().flat_map(|(_, judgement)| judgement.jobs.keys()).map(String::as_str).collect();
+        let hint =
+            if there.is_empty() { "there are none".to_owned() } else { format!("there are: {}", there.join(", ")) };
         Err(Error::usage(format!("nothing was removed: no job {id} in the high-availability data")).hint(hint))
     }
 }
@@ -138,7 +140,9 @@ impl<'a> Selection<'a> {
             selection.loses |= selection.whole && shared.iter().any(|(_, judged)| judged.verdict > Verdict::Dead);
             // Jobs have told their part.
             if let Some((map, judged)) = kept.filter(|(map, _)| map.pointers.is_empty()) {
-                selection.left.push(left(judged.verdict, map.owner.is_some() || situation.operators_resource().is_some()));
+                selection
+                    .left
+                    .push(left(judged.verdict, map.owner.is_some() || situation.operators_resource().is_some()));
             }
         }
         Ok(selection)
@@ -206,8 +210,9 @@ fn refusal(id: &str, judged: &Judged, withheld: bool, choice: &Choice<'_>) -> Op
     }
     let message = format!("nothing was removed: job {id} is {}: {}", judged.verdict, judged.why);
     Some(match judged.verdict {
-        Verdict::Live => Error::could_not_run(message)
-            .hint("cancel the job in Flink, and Flink removes its data: POST /jobs/ID/stop or PATCH /jobs/ID?mode=cancel"),
+        Verdict::Live => Error::could_not_run(message).hint(
+            "cancel the job in Flink, and Flink removes its data: POST /jobs/ID/stop or PATCH /jobs/ID?mode=cancel",
+        ),
         _ if withheld => Error::could_not_run(message).hint("let its owner remove it"),
         Verdict::Recoverable => Error::usage(message).hint("give it up all the same: --include-recoverable"),
         _ => Error::usage(message).hint("look whether its files are there: --probe; remove it all the same: --force"),

@@ -136,9 +136,7 @@ impl ClusterMap {
             .or_else(|| value("address"))
             .and_then(RestAddress::parse);
         let keys = data.into_iter().flat_map(|data| data.keys());
-        let mut jobs: Vec<String> = keys
-            .filter_map(|key| Target::of_key(key)?.job().map(str::to_owned))
-            .collect();
+        let mut jobs: Vec<String> = keys.filter_map(|key| Target::of_key(key)?.job().map(str::to_owned)).collect();
         jobs.sort();
         jobs.dedup();
         ClusterMap { leader: leader(map), rest, jobs }

@@ -122,7 +122,8 @@ pub(crate) mod tests {
 
     #[test]
     fn paths() {
-        for path in ["file:/tmp/flink/ha/default/submittedJobGraph3f", "s3://bucket/ha/a.b/completedCheckpoint0", "/x"] {
+        for path in ["file:/tmp/flink/ha/default/submittedJobGraph3f", "s3://bucket/ha/a.b/completedCheckpoint0", "/x"]
+        {
             assert_eq!(path_in(&handle(path)).as_deref(), Some(path));
         }
         for no in ["", "rO0ABX", "not base64!", &STANDARD.encode("hello"), &handle("Ljava/lang/String;")] {
