@@ -90,12 +90,15 @@ pub fn telling(log: &str) -> Option<Telling> {
     for known in &KNOWN {
         let Some(at) = lines.iter().rposition(|line| line.contains(known.phrase)) else { continue };
         let mut line = clean(lines[at]);
-        // The bottom of the same stack trace says which file, which host.
-        if let Some(cause) = root.filter(|root| *root > at).map(|root| clean(lines[root]))
+        // The bottom of the same stack trace says which file, which host, and perhaps more of what to do.
+        let root = root.filter(|root| *root > at);
+        if let Some(cause) = root.map(|root| clean(lines[root]))
             && !line.contains(cause.split_once(": ").map_or(cause.as_str(), |(_, message)| message))
         {
             line = shorten(&format!("{line} ({cause})"));
         }
+        let known =
+            root.and_then(|root| KNOWN.iter().find(|known| lines[root].contains(known.phrase))).unwrap_or(known);
         return Some(Telling { line, hint: Some(known.hint), lasting: known.lasting });
     }
     let at = root
@@ -140,8 +143,18 @@ pub fn unrecoverable(log: &str) -> Option<Unrecoverable> {
         job: id(rest),
         key,
         config_map: maps.map(|(map, _)| map.to_owned()).next_back(),
-        missing: missing.map(|rest| rest.split(" (").next().unwrap_or(rest).trim().to_owned()),
+        missing: missing.map(|rest| path_in(rest).to_owned()),
     })
+}
+
+/// The path in what a file system says of a file that is not there: `/a (No such file or directory)`, as Java does,
+/// `File does not exist: /a`, `No such file or directory: s3://b/a`.
+fn path_in(message: &str) -> &str {
+    let before = message.split(" (").next().unwrap_or(message).trim();
+    if before.starts_with('/') {
+        return before;
+    }
+    before.split_whitespace().find(|word| word.contains('/')).unwrap_or(before)
 }
 
 /// Stack frames, blank lines, and what the JVM says at every end.
@@ -247,6 +260,9 @@ WARNING: System::setSecurityManager will be removed in a future release
              /tmp/flink-ha/default/submittedJobGraph76 (No such file or directory))"
         );
         assert!(telling.lasting && telling.hint.unwrap().contains("clean-ha"));
+        // The file is there, and may not be read: giving the job up would lose it for nothing.
+        let denied = super::telling(&log.replace("No such file or directory", "Permission denied")).unwrap();
+        assert!(denied.hint.unwrap().contains("fsGroup"), "{denied:?}");
     }
 
     #[test]
@@ -265,6 +281,13 @@ Caused by: java.io.FileNotFoundException: /tmp/flink/ha/default/submittedJobGrap
         assert_eq!(found.missing.as_deref(), Some("/tmp/flink/ha/default/submittedJobGraph76"));
         let denied = unrecoverable(&log.replace("No such file or directory", "Permission denied")).unwrap();
         assert_eq!((denied.job.as_str(), denied.missing), (job, None));
+        for (message, path) in [
+            ("No such file or directory: s3a://b/ha/submittedJobGraph76", "s3a://b/ha/submittedJobGraph76"),
+            ("File does not exist: /ha/submittedJobGraph76", "/ha/submittedJobGraph76"),
+        ] {
+            let local = "/tmp/flink/ha/default/submittedJobGraph76 (No such file or directory)";
+            assert_eq!(unrecoverable(&log.replace(local, message)).unwrap().missing.as_deref(), Some(path));
+        }
         assert_eq!(unrecoverable("all is well"), None);
     }
 

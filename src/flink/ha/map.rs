@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::lease::{self, LEADER_ANNOTATION, LeaderRecord};
 use super::pointer::{Pointer, Target};
-use super::{APP_LABEL, LEADER_KEY, MapKind, MapName, TYPE_LABEL, is_job_id};
+use super::{APP_LABEL, LEADER_KEY, MapKind, MapName, RestAddress, TYPE_LABEL, is_job_id};
 
 /// The label that Flink wrote up to 1.20.
 const CONFIG_MAP_TYPE: (&str, &str) = ("configmap-type", "high-availability");
@@ -60,6 +60,10 @@ pub struct HaMap {
     pub kind: MapKind,
     /// The lease that a leader holds or has held.
     pub lease: Option<LeaderRecord>,
+    /// The leader's REST address. It outlives the leader: compare it with the pods that are there.
+    pub rest: Option<RestAddress>,
+    /// Who has announced itself in it: `restserver`, `job-JOB`, up to Flink 1.18 `JOB`.
+    pub leaders: Vec<String>,
     /// The entries that point to files, by key.
     pub pointers: Vec<Pointer>,
     /// The number of the next checkpoint, in a job's ConfigMap.
@@ -96,7 +100,8 @@ impl HaMap {
         let lease = lease::leader(map);
         let typed = label(TYPE_LABEL.0).is_some();
         let plans = |pointer: &Pointer| matches!(pointer.target, Target::ExecutionPlan(_) | Target::Application(_));
-        let leader_of = |key: &str| key.strip_prefix(LEADER_KEY).map(str::to_owned);
+        let leaders: Vec<String> =
+            data().filter_map(|(key, _)| key.strip_prefix(LEADER_KEY).map(str::to_owned)).collect();
         let old = label(CONFIG_MAP_TYPE.0) == Some(CONFIG_MAP_TYPE.1)
             || pointers.iter().any(|pointer| matches!(pointer.target, Target::JobGraph(_)));
         let is_legacy = kind == MapKind::LegacyLeader
@@ -105,9 +110,9 @@ impl HaMap {
             Generation::V1_12
         } else if pointers.iter().any(plans) || (typed && !old) {
             Generation::V2
-        } else if data().any(|(key, _)| leader_of(key).is_some_and(|of| of.starts_with("job-"))) {
+        } else if leaders.iter().any(|of| of.starts_with("job-")) {
             Generation::V1_19
-        } else if data().any(|(key, _)| leader_of(key).is_some_and(|of| is_job_id(&of))) {
+        } else if leaders.iter().any(|of| is_job_id(of)) {
             Generation::V1_15
         } else {
             Generation::V1
@@ -121,6 +126,8 @@ impl HaMap {
             cluster_id,
             kind,
             lease,
+            rest: RestAddress::announced(map),
+            leaders,
             pointers,
             counter: map.data.as_ref().and_then(|data| data.get("counter")?.parse().ok()),
             written: written.or_else(|| Some(metadata.creation_timestamp.as_ref()?.0)),
@@ -136,6 +143,29 @@ impl HaMap {
         jobs.sort_unstable();
         jobs.dedup();
         jobs
+    }
+
+    /// Whether the job stands in it: to be recovered, or with a leader.
+    pub fn knows(&self, job: &str) -> bool {
+        self.jobs().contains(&job) || self.leaders.iter().any(|of| of.strip_prefix("job-").unwrap_or(of) == job)
+    }
+
+    /// The jobs in it that a leader of this major version of Flink passes over, without a word: the other one has written
+    /// them. Sorted.
+    pub fn passed_over_by(&self, major: u32) -> Vec<&str> {
+        let is_read = |job: &str| {
+            self.pointers.iter().any(|pointer| match &pointer.target {
+                Target::JobGraph(own) => major < 2 && own == job,
+                Target::ExecutionPlan(own) => major >= 2 && own == job,
+                Target::Application(_) | Target::Checkpoint(_) => false,
+            })
+        };
+        self.jobs().into_iter().filter(|job| !is_read(job)).collect()
+    }
+
+    /// Whether applications stand in it (from Flink 2.3 on), whose jobs it does not name.
+    pub fn has_applications(&self) -> bool {
+        self.pointers.iter().any(|pointer| matches!(pointer.target, Target::Application(_)))
     }
 
     /// The newest checkpoint that it points to.
@@ -229,6 +259,20 @@ mod tests {
         let graph = json!({ format!("jobGraph-{JOB}"): handle("file:/x"), format!("executionPlan-{JOB}"): "rO0ABX" });
         let map = read("flink-cluster-config-map", &labels, &graph).unwrap();
         assert_eq!(map.jobs(), [JOB]);
+        assert_eq!((map.passed_over_by(1).len(), map.passed_over_by(2).len()), (0, 0));
         assert_eq!(map.pointers.iter().filter(|pointer| pointer.path.is_none()).count(), 1);
+    }
+
+    #[test]
+    fn jobs_of_the_other_major_version() {
+        let (labels, other) = (json!({}), "852dfba09b17b909e3d7272e6fa2506c");
+        let jobs = json!({ format!("jobGraph-{JOB}"): "rO0ABX", format!("executionPlan-{other}"): "rO0ABX" });
+        let map = read("flink-cluster-config-map", &labels, &jobs).unwrap();
+        assert_eq!((map.passed_over_by(1), map.passed_over_by(2)), (vec![other], vec![JOB]));
+        assert!(!map.has_applications() && map.knows(JOB) && !map.knows("0"));
+        for of in [format!("job-{JOB}"), JOB.to_owned()] {
+            let led = json!({ format!("org.apache.flink.k8s.leader.{of}"): "x" });
+            assert!(read("flink-cluster-config-map", &labels, &led).unwrap().knows(JOB));
+        }
     }
 }

@@ -6,12 +6,14 @@
 //! `KubernetesLeaderElectionHaServices`, `Constants` in flink-kubernetes.)
 
 mod lease;
+mod lost_job;
 mod map;
 mod pointer;
 
 use k8s_openapi::api::core::v1::ConfigMap;
 
 pub use self::lease::{DEFAULT_LEASE_DURATION, DEFAULT_RETRY_PERIOD, LEADER_ANNOTATION, LeaderRecord, leader};
+pub use self::lost_job::LostJob;
 pub use self::map::{Generation, HaMap, is_flinks_key, is_leaders_key};
 pub use self::pointer::{Pointer, Target};
 
@@ -112,6 +114,14 @@ impl RestAddress {
         let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
         Some(RestAddress { host: host.to_owned(), port: port.parse().ok()?, tls })
     }
+
+    /// What a ConfigMap says of it: the cluster's, up to Flink 1.14 the REST server's.
+    fn announced(map: &ConfigMap) -> Option<Self> {
+        let data = map.data.as_ref()?;
+        // `<session uuid>,<address>`
+        let entry = data.get(&format!("{LEADER_KEY}restserver")).and_then(|entry| entry.split_once(','));
+        RestAddress::parse(entry.map_or_else(|| data.get("address").map(String::as_str), |(_, address)| Some(address))?)
+    }
 }
 
 /// What the cluster's ConfigMap says.
@@ -128,18 +138,11 @@ pub struct ClusterMap {
 impl ClusterMap {
     /// Reads a ConfigMap of kind [`MapKind::Cluster`], or one of [`MapKind::LegacyLeader`], of which each has a part.
     pub fn read(map: &ConfigMap) -> Self {
-        let data = map.data.as_ref();
-        let value = |key: &str| data.and_then(|data| data.get(key)).map(String::as_str);
-        let rest = value(&format!("{LEADER_KEY}restserver"))
-            // `<session uuid>,<address>`
-            .and_then(|entry| entry.split_once(',').map(|(_, address)| address))
-            .or_else(|| value("address"))
-            .and_then(RestAddress::parse);
-        let keys = data.into_iter().flat_map(|data| data.keys());
+        let keys = map.data.iter().flat_map(|data| data.keys());
         let mut jobs: Vec<String> = keys.filter_map(|key| Target::of_key(key)?.job().map(str::to_owned)).collect();
         jobs.sort();
         jobs.dedup();
-        ClusterMap { leader: leader(map), rest, jobs }
+        ClusterMap { leader: leader(map), rest: RestAddress::announced(map), jobs }
     }
 }
 
