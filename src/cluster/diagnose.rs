@@ -8,7 +8,7 @@ mod sight;
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
-use k8s_openapi::api::core::v1::{Event, PersistentVolumeClaim, Pod};
+use k8s_openapi::api::core::v1::{ConfigMap, Event, PersistentVolumeClaim, Pod};
 use kube::Api;
 use kube::api::{ListParams, LogParams};
 use kube::core::Selector;
@@ -16,7 +16,8 @@ use kube::core::Selector;
 use self::sight::{Ask, Sighting};
 use crate::cluster::Connection;
 use crate::error::Error;
-use crate::flink::log::{shorten, telling};
+use crate::flink::ha::{HaMap, LostJob};
+use crate::flink::log::{Telling, shorten, telling};
 
 /// Why something does not start.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +40,15 @@ impl Problem {
     fn new(object: String, reason: &str, message: String) -> Self {
         let reason = reason.to_owned();
         Problem { object, reason, message, hint: String::new(), terminal: false, grace: Duration::ZERO }
+    }
+
+    /// Adds what the log of a container says of its end.
+    fn tell(&mut self, telling: &Telling) {
+        self.message = format!("{}: {}", self.message, telling.line);
+        if let Some(hint) = telling.hint {
+            self.hint = format!("{hint}; {}", self.hint);
+        }
+        self.terminal |= telling.lasting;
     }
 
     /// It may be over when pods that are being replaced have made room.
@@ -64,10 +74,25 @@ pub fn suspicious(deployment: &Deployment, pods: &[Pod]) -> bool {
     !sight::deployment(deployment).is_empty() || pods.iter().filter_map(sight::pod).any(|seen| seen.ask != Ask::Events)
 }
 
+/// Where the high-availability data of a cluster is.
+#[derive(Debug, Clone, Copy)]
+pub struct HaPlace<'a> {
+    /// The namespace of its ConfigMaps.
+    pub namespace: &'a str,
+    /// `kubernetes.cluster-id`; none without high availability.
+    pub cluster_id: Option<&'a str>,
+}
+
 /// Finds what keeps a Deployment's pods from starting. `pods` are those of its selector; the ones that an update is
 /// about to replace are left out. The causes come before the symptoms.
-pub async fn problems(connection: &Connection, namespace: &str, deployment: &Deployment, pods: &[Pod]) -> Vec<Problem> {
-    let reader = Reader { connection, namespace };
+pub async fn problems(
+    connection: &Connection,
+    namespace: &str,
+    ha: HaPlace<'_>,
+    deployment: &Deployment,
+    pods: &[Pod],
+) -> Vec<Problem> {
+    let reader = Reader { connection, namespace, ha };
     let mut sightings: Vec<(&Pod, Sighting)> = pods.iter().filter_map(|pod| Some((pod, sight::pod(pod)?))).collect();
     let hash = if sightings.is_empty() { None } else { reader.current_hash(deployment).await };
     sightings.retain(|(pod, _)| {
@@ -85,7 +110,8 @@ pub async fn problems(connection: &Connection, namespace: &str, deployment: &Dep
 /// Finds what keeps a pod that nothing makes from starting. The causes come before the symptoms.
 pub async fn of_pod(connection: &Connection, namespace: &str, pod: &Pod) -> Vec<Problem> {
     let Some(sighting) = sight::pod(pod) else { return Vec::new() };
-    let mut found = Reader { connection, namespace }.read(pod, sighting).await;
+    let ha = HaPlace { namespace, cluster_id: None };
+    let mut found = Reader { connection, namespace, ha }.read(pod, sighting).await;
     found.sort_by_key(|problem| !problem.terminal);
     found
 }
@@ -94,6 +120,7 @@ pub async fn of_pod(connection: &Connection, namespace: &str, pod: &Pod) -> Vec<
 struct Reader<'a> {
     connection: &'a Connection,
     namespace: &'a str,
+    ha: HaPlace<'a>,
 }
 
 impl Reader<'_> {
@@ -111,9 +138,10 @@ impl Reader<'_> {
             Ask::Nothing => {}
             Ask::Log { container, previous } => {
                 let name = pod.metadata.name.as_deref().unwrap_or_default();
-                self.read_log(&mut problem, name, container, previous).await;
-                if problem.ended_by_signal() {
-                    self.read_killing(&mut problem, pod).await;
+                match self.read_log(&mut problem, name, &container, previous).await {
+                    Some(lost) => self.read_lost_job(&mut problem, lost, pod, &container).await,
+                    None if problem.ended_by_signal() => self.read_killing(&mut problem, pod).await,
+                    None => {}
                 }
             }
             Ask::Scheduling => found.extend(self.read_scheduling(&mut problem, pod).await),
@@ -142,25 +170,40 @@ impl Reader<'_> {
         current.metadata.labels?.remove("pod-template-hash")
     }
 
-    /// Adds what the container said before it ended.
-    async fn read_log(&self, problem: &mut Problem, pod: &str, container: String, previous: bool) {
-        let params = LogParams { container: Some(container), previous, tail_lines: Some(500), ..LogParams::default() };
-        let log = self.api::<Pod>().logs(pod, &params).await.map_err(|e| Error::from(e).message);
-        match log {
-            // The kubelet sends this as the log itself when the container is gone already.
-            Ok(log) if log.starts_with("unable to retrieve container logs") => {}
-            Ok(log) => {
-                let Some(telling) = telling(&log) else { return };
-                problem.message = format!("{}: {}", problem.message, telling.line);
-                if let Some(hint) = telling.hint {
-                    problem.hint = format!("{hint}; {}", problem.hint);
-                }
-                if telling.lasting {
-                    problem.terminal = true;
-                }
+    /// Adds what the container said before it ended, and returns the job that it could not recover.
+    async fn read_log(&self, problem: &mut Problem, pod: &str, container: &str, previous: bool) -> Option<LostJob> {
+        let container = Some(container.to_owned());
+        let params = LogParams { container, previous, tail_lines: Some(500), ..LogParams::default() };
+        let log = match self.api::<Pod>().logs(pod, &params).await {
+            Ok(log) => log,
+            Err(error) => {
+                let cause = Error::from(error).message;
+                problem.message = format!("{} (its log could not be read: {cause})", problem.message);
+                return None;
             }
-            Err(cause) => problem.message = format!("{} (its log could not be read: {cause})", problem.message),
+        };
+        // The kubelet sends this as the log itself when the container is gone already.
+        if log.starts_with("unable to retrieve container logs") {
+            return None;
         }
+        let lost = LostJob::of_log(&log, self.ha.namespace, self.ha.cluster_id);
+        if lost.is_none() {
+            problem.tell(&telling(&log)?);
+        }
+        lost
+    }
+
+    /// Says which job it is, and what mends it. ConfigMaps that may not be read tell no less than none.
+    async fn read_lost_job(&self, problem: &mut Problem, mut lost: LostJob, pod: &Pod, container: &str) {
+        let (namespace, names) = lost.config_maps();
+        let api: Api<ConfigMap> = Api::namespaced(self.connection.client.clone(), namespace);
+        let maps = futures::future::join_all(names.iter().map(|name| api.get_opt(name))).await;
+        for map in maps.into_iter().filter_map(|map| HaMap::read(&map.ok()??)) {
+            lost.learn(&map);
+        }
+        problem.message = format!("{}: {}", problem.message, lost.message());
+        problem.hint = lost.remedy(&pod.spec.clone().unwrap_or_default(), container);
+        problem.terminal = true;
     }
 
     /// A container that the kubelet ended for a failed probe says nothing of it in its log; the events do.

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 
 use super::discover::{FlinkCluster, ha_storage};
-use super::status::{Fault, HaData, NoRest, RestData, age, leader_pod};
+use super::ha::HaState;
+use super::status::{Fault, HaContents, NoRest, RestData, age, leader_pod};
 use super::workload::{Workload, is_alive, is_ready, rollout};
 use crate::flink::ha::cluster_config_map;
 use crate::flink::storage::Storage;
@@ -27,12 +28,14 @@ impl Verdict {
     }
 }
 
-/// Judges a cluster; `causes` is what is known already of why pods are missing.
+/// Judges a cluster; `causes` is what is known already of why pods are missing, `contents` how what stands in its
+/// ConfigMaps compares with what Flink says.
 pub(super) fn judge(
     cluster: &FlinkCluster,
     causes: Vec<Fault>,
-    ha: &Result<Option<HaData>, String>,
+    ha: &Result<Option<HaState>, String>,
     rest: &Result<RestData, NoRest>,
+    contents: &HaContents,
     now: Timestamp,
 ) -> Verdict {
     let mut verdict = Verdict { problems: causes, ..Verdict::default() };
@@ -46,7 +49,10 @@ pub(super) fn judge(
     }
     pods(cluster, &mut verdict);
     match ha {
-        Ok(Some(ha)) => leader(cluster, ha, rest.is_ok(), now, &mut verdict),
+        Ok(Some(ha)) => {
+            leader(cluster, ha, rest.is_ok(), now, &mut verdict);
+            ha_jobs(ha, contents, &mut verdict);
+        }
         Ok(None) => {}
         Err(why) => verdict.not_checked.push(format!("leader and high-availability data: {why}")),
     }
@@ -112,18 +118,17 @@ fn of(workload: &Workload) -> String {
 
 /// What the high-availability ConfigMaps say of the leader; `answers` says whether REST does. Without pods there is no
 /// leader to expect.
-fn leader(cluster: &FlinkCluster, ha: &HaData, answers: bool, now: Timestamp, verdict: &mut Verdict) {
+fn leader(cluster: &FlinkCluster, ha: &HaState, answers: bool, now: Timestamp, verdict: &mut Verdict) {
     let alive: Vec<&Pod> = cluster.jobmanager_pods.iter().filter(|pod| is_alive(pod)).collect();
     if alive.is_empty() {
         return;
     }
-    if ha.map.is_none() {
-        let id = cluster.cluster_id.as_deref().unwrap_or_default();
-        let (namespace, map) = (cluster.ha_namespace(), cluster_config_map(id));
+    let Some(map) = ha.leader_map() else {
+        let (namespace, map) = (&ha.namespace, cluster_config_map(&ha.cluster_id));
         verdict.fault(format!("no leader: there is no ConfigMap {map} in namespace {namespace}"));
         return;
-    }
-    let Some(record) = ha.cluster.leader.as_ref().filter(|record| record.holder.is_some()) else {
+    };
+    let Some(record) = map.lease.as_ref().filter(|record| record.holder.is_some()) else {
         verdict.fault("no leader: nobody holds the lease");
         return;
     };
@@ -139,7 +144,7 @@ fn leader(cluster: &FlinkCluster, ha: &HaData, answers: bool, now: Timestamp, ve
             .notes
             .push(format!("the leader's lease of {lease}s {renewed}, and yet it leads: do the clocks differ?"));
     }
-    let Some(address) = &ha.cluster.rest else {
+    let Some(address) = &map.rest else {
         verdict.fault("the leader has not announced its address yet".to_owned());
         return;
     };
@@ -152,6 +157,37 @@ fn leader(cluster: &FlinkCluster, ha: &HaData, answers: bool, now: Timestamp, ve
             verdict.fault(format!("the leader's pod {name} is not ready, {since} after it was made"));
         }
         Some(_) => {}
+    }
+}
+
+/// Jobs of which the high-availability ConfigMaps and Flink do not say the same. What may be a matter of moments is a note.
+fn ha_jobs(ha: &HaState, contents: &HaContents, verdict: &mut Verdict) {
+    let map = ha.cluster_map().map(|map| format!("configmap/{}", map.name)).unwrap_or_default();
+    let clean = |job: &str| {
+        let HaState { cluster_id, namespace, .. } = ha;
+        format!("kubectl flink clean-ha {cluster_id} -n {namespace} --job {job} --include-recoverable")
+    };
+    for job in contents.ignored.iter().flatten() {
+        let hint = format!(
+            "to keep it, stop it with a savepoint under the version that it ran on, and submit it from there; if it is \
+             not wanted, with the JobManager scaled to 0: {}",
+            clean(job)
+        );
+        let message = format!("job {job} in {map} is ignored: another major version of Flink has left it there");
+        verdict.problems.push(Fault { message, hint: Some(hint) });
+    }
+    for job in contents.not_in_rest.iter().flatten() {
+        verdict.notes.push(format!("job {job} is in {map} and Flink does not know it: the next leader would start it"));
+    }
+    for job in contents.not_in_ha.iter().flatten() {
+        verdict.notes.push(format!("job {job} runs and is not in {map}: the next leader would not recover it"));
+    }
+    for orphan in contents.orphans.iter().flatten() {
+        verdict.notes.push(format!(
+            "configmap/{} is of a job that the cluster does not have; to remove it, with the JobManager scaled to 0: {}",
+            orphan.config_map,
+            clean(&orphan.job)
+        ));
     }
 }
 
@@ -181,8 +217,9 @@ fn flink(cluster: &FlinkCluster, rest: &RestData, verdict: &mut Verdict) {
 mod tests {
     use super::*;
     use crate::cluster::discover::assemble;
+    use crate::cluster::status::{Orphan, compare};
     use crate::cluster::workload::Workload;
-    use crate::flink::ha::{ClusterMap, LeaderRecord, RestAddress};
+    use crate::flink::ha::{HaMap, LEADER_ANNOTATION};
     use crate::flink::rest::{JobsOverview, Overview};
     use crate::flink::role::Process;
     use serde_json::{Value, json};
@@ -210,12 +247,32 @@ mod tests {
         assemble(workloads, &[(pod, process)], &std::collections::BTreeMap::new()).remove(0)
     }
 
-    fn ha(host: &str, renewed: &str) -> HaData {
-        let record = json!({"holderIdentity": "h", "leaseDuration": 15.0, "renewTime": renewed}).to_string();
-        let leader = LeaderRecord::parse(&record);
-        let rest = Some(RestAddress { host: host.to_owned(), port: 8081, tls: false });
-        let cluster = ClusterMap { leader, rest, jobs: Vec::new() };
-        HaData { map: Some("x-cluster-config-map".to_owned()), cluster, ..HaData::default() }
+    const LED: &str = "7601318e4ccd7281759507f40830fea9";
+
+    /// The cluster's ConfigMap with a leader that was elected at eight, and these entries; and others' by their names.
+    fn state(host: &str, renewed: &str, entries: &[&str], others: &[&str]) -> HaState {
+        let record = json!({
+            "holderIdentity": "h", "leaseDuration": 15.0, "acquireTime": "2025-12-31T08:00:00Z", "renewTime": renewed
+        });
+        let mut map = json!({
+            "metadata": {"name": "x-cluster-config-map", "annotations": {LEADER_ANNOTATION: record.to_string()}},
+            "data": {"org.apache.flink.k8s.leader.restserver": format!("s,http://{host}:8081")}
+        });
+        for entry in entries {
+            map["data"][entry] = json!("rO0ABX");
+        }
+        let job = |name: &&str| json!({"metadata": {"name": name}, "data": {"counter": "1"}});
+        let maps = std::iter::once(map).chain(others.iter().map(job));
+        let maps = maps.map(|map| HaMap::read(&serde_json::from_value(map).unwrap()).unwrap()).collect();
+        HaState { maps, ..empty() }
+    }
+
+    fn empty() -> HaState {
+        HaState { namespace: "n".to_owned(), cluster_id: "x".to_owned(), maps: Vec::new(), record: None }
+    }
+
+    fn ha(host: &str, renewed: &str) -> HaState {
+        state(host, renewed, &[], &[])
     }
 
     fn rest(taskmanagers: u32, jobs: &Value) -> RestData {
@@ -238,8 +295,12 @@ mod tests {
     const PLAIN: &[&str] = &["-Djobmanager.rpc.address=jm"];
     const NOW: &str = "2026-01-01T00:00:20Z";
 
-    fn judged(cluster: &FlinkCluster, ha: &Result<Option<HaData>, String>, rest: &Result<RestData, NoRest>) -> Verdict {
-        judge(cluster, Vec::new(), ha, rest, NOW.parse().unwrap())
+    fn judged(
+        cluster: &FlinkCluster,
+        ha: &Result<Option<HaState>, String>,
+        rest: &Result<RestData, NoRest>,
+    ) -> Verdict {
+        judge(cluster, Vec::new(), ha, rest, &HaContents::default(), NOW.parse().unwrap())
     }
 
     fn problems(verdict: &Verdict) -> Vec<&str> {
@@ -269,7 +330,7 @@ mod tests {
             problems(&judged(&cluster(HA, 1), &elsewhere, &Ok(rest(1, &json!([]))))),
             ["the leader's address 10.0.0.9 is that of no living JobManager pod"]
         );
-        let verdict = judged(&cluster(HA, 1), &Ok(Some(HaData::default())), &election());
+        let verdict = judged(&cluster(HA, 1), &Ok(Some(empty())), &election());
         assert_eq!(problems(&verdict), ["no leader: there is no ConfigMap x-cluster-config-map in namespace n"]);
         let verdict = judged(&cluster(HA, 1), &Err("forbidden".to_owned()), &Ok(rest(1, &json!([]))));
         assert_eq!(verdict.not_checked, ["leader and high-availability data: forbidden"]);
@@ -288,7 +349,14 @@ mod tests {
     #[test]
     fn causes_come_before_what_follows_from_them() {
         let causes = vec![Fault { message: "pod/jm-1-a: CrashLoopBackOff".to_owned(), hint: None }];
-        let verdict = judge(&cluster(PLAIN, 0), causes, &Ok(None), &Err(NoRest::NoPod), NOW.parse().unwrap());
+        let verdict = judge(
+            &cluster(PLAIN, 0),
+            causes,
+            &Ok(None),
+            &Err(NoRest::NoPod),
+            &HaContents::default(),
+            NOW.parse().unwrap(),
+        );
         let expected = ["pod/jm-1-a: CrashLoopBackOff", "0 of 1 JobManagers are ready (deployment/jm)"];
         assert_eq!(problems(&verdict), expected);
         assert_eq!(verdict.not_checked, ["registered TaskManagers, slots and jobs: no JobManager runs"]);
@@ -302,5 +370,83 @@ mod tests {
             judged(&cluster(&options, 1), &Ok(Some(ha("10.0.0.1", "2026-01-01T00:00:10Z"))), &Ok(rest(1, &json!([]))));
         assert_eq!((verdict.problems.len(), verdict.notes.len()), (0, 2));
         assert!(verdict.notes[1].ends_with("namespace default: kubernetes.namespace is not set"));
+    }
+
+    /// What is said of jobs, with Flink of this version that knows these.
+    fn of_jobs(ha: HaState, jobs: &Value, version: &str) -> Verdict {
+        let (rest, now) = (rest(1, jobs), NOW.parse().unwrap());
+        let contents = compare(&ha, Some(&rest), crate::flink::version::Version::lenient(version), now);
+        judge(&cluster(HA, 1), Vec::new(), &Ok(Some(ha)), &Ok(rest), &contents, now)
+    }
+
+    fn job(id: &str, state: &str, duration: i64) -> Value {
+        json!({"jid": id, "name": "a", "state": state, "start-time": 1, "end-time": -1, "duration": duration})
+    }
+
+    #[test]
+    fn jobs_on_both_sides_are_no_news() {
+        let (graph, own) = (format!("jobGraph-{LED}"), format!("x-{LED}-config-map"));
+        let now = "2026-01-01T00:00:10Z";
+        let both = || state("10.0.0.1", now, &[&graph], &[&own]);
+        assert_eq!(of_jobs(both(), &json!([job(LED, "RUNNING", 60_000)]), "1.20.5"), Verdict::default());
+        // It has just ended, and its data is about to go.
+        for ended in ["FINISHED", "CANCELED"] {
+            assert_eq!(of_jobs(both(), &json!([job(LED, ended, 60_000)]), "1.20.5"), Verdict::default());
+            let map = state("10.0.0.1", now, &[], &[&own]);
+            assert_eq!(of_jobs(map, &json!([job(LED, ended, 60_000)]), "1.20.5"), Verdict::default());
+        }
+        // It was submitted after the ConfigMaps were read.
+        let none = state("10.0.0.1", now, &[], &[]);
+        assert_eq!(of_jobs(none, &json!([job(LED, "RUNNING", 900)]), "1.20.5"), Verdict::default());
+    }
+
+    #[test]
+    fn jobs_on_one_side_are_notes() {
+        let (graph, own) = (format!("jobGraph-{LED}"), format!("x-{LED}-config-map"));
+        let now = "2026-01-01T00:00:10Z";
+        let verdict = of_jobs(state("10.0.0.1", now, &[&graph], &[&own]), &json!([]), "1.20.5");
+        let expected =
+            "is in configmap/x-cluster-config-map and Flink does not know it: the next leader would start it";
+        assert!(problems(&verdict).is_empty());
+        assert_eq!(verdict.notes, [format!("job {LED} {expected}")]);
+        let verdict = of_jobs(state("10.0.0.1", now, &[], &[]), &json!([job(LED, "RUNNING", 60_000)]), "1.20.5");
+        assert!(
+            problems(&verdict).is_empty() && verdict.notes[0].starts_with(&format!("job {LED} runs and is not in"))
+        );
+        let verdict = of_jobs(state("10.0.0.1", now, &[], &[&own]), &json!([]), "1.20.5");
+        assert!(problems(&verdict).is_empty());
+        assert!(verdict.notes[0].contains(&format!("kubectl flink clean-ha x -n n --job {LED} --include-rec")));
+        // The jobs of an application are not in the cluster's ConfigMap.
+        let application = format!("application-{LED}");
+        let verdict = of_jobs(state("10.0.0.1", now, &[&application], &[&own]), &json!([]), "2.3.0");
+        assert_eq!(verdict, Verdict::default());
+    }
+
+    #[test]
+    fn a_new_leader_is_given_time() {
+        let graph = format!("jobGraph-{LED}");
+        let mut new = state("10.0.0.1", "2026-01-01T00:00:10Z", &[&graph], &[]);
+        let lease = new.maps[0].lease.as_mut().unwrap();
+        lease.acquire_time = lease.renew_time;
+        let contents = compare(&new, Some(&rest(1, &json!([]))), None, NOW.parse().unwrap());
+        assert_eq!((contents.not_in_rest, contents.not_in_ha), (None, Some(Vec::new())));
+        let contents = compare(&new, None, None, NOW.parse().unwrap());
+        assert_eq!((contents.not_in_rest, contents.not_in_ha), (None, None));
+    }
+
+    #[test]
+    fn jobs_of_another_major_version_are_a_fault() {
+        let graph = format!("jobGraph-{LED}");
+        let old = || state("10.0.0.1", "2026-01-01T00:00:10Z", &[&graph], &[]);
+        let verdict = of_jobs(old(), &json!([]), "2.3.0");
+        let message = format!(
+            "job {LED} in configmap/x-cluster-config-map is ignored: another major version of Flink has left it there"
+        );
+        assert_eq!((problems(&verdict), verdict.notes.len()), (vec![message.as_str()], 0));
+        assert!(verdict.problems[0].hint.as_ref().unwrap().contains(&format!("clean-ha x -n n --job {LED} --")));
+        assert!(compare(&old(), None, None, NOW.parse().unwrap()).ignored.unwrap().is_empty());
+        let orphaned = state("10.0.0.1", "2026-01-01T00:00:10Z", &[], &[&format!("x-{LED}-config-map")]);
+        let orphans = compare(&orphaned, None, None, NOW.parse().unwrap()).orphans.unwrap();
+        assert_eq!(orphans, [Orphan { config_map: format!("x-{LED}-config-map"), job: LED.to_owned() }]);
     }
 }

@@ -1,41 +1,36 @@
 //! What a Flink cluster is doing, from its pods, its high-availability ConfigMaps and its REST API.
 
+mod jobs;
 mod model;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{ConfigMap, Pod};
-use kube::Api;
-use kube::api::ListParams;
+use k8s_openapi::api::core::v1::Pod;
 
+pub(super) use self::jobs::compare;
 pub use self::model::{
-    ClusterStatus, Fault, HighAvailability, JobStatus, LastCheckpoint, Leader, Slots, TaskManagers, WorkloadStatus,
+    ClusterStatus, Fault, HaCheckpoint, HaContents, HighAvailability, JobStatus, LastCheckpoint, Leader, Orphan, Slots,
+    TaskManagers, WorkloadStatus,
 };
 use super::Connection;
-use super::diagnose::problems;
-use super::discover::{FlinkCluster, ha_storage};
+use super::diagnose::{HaPlace, problems};
+use super::discover::{FlinkCluster, Scope, ha_storage};
 use super::flink_rest::{FlinkRest, RestError};
-use super::health::{self, Verdict};
+use super::ha::{self, HaState};
+use super::health;
 use super::workload::{is_alive, is_ready, rollout};
 use crate::error::Error;
-use crate::flink::ha::{self, ClusterMap, MapKind};
+use crate::flink::ha::HaMap;
 use crate::flink::rest::{Checkpoints, JobsOverview, Overview};
 use crate::flink::storage::Storage;
+use crate::flink::version::Version;
 
 /// The details of so many jobs are asked for, one after the other on one connection.
 const DETAILED_JOBS: usize = 20;
-
-/// What the high-availability ConfigMaps say.
-#[derive(Debug, Clone, Default)]
-pub(super) struct HaData {
-    pub(super) map: Option<String>,
-    pub(super) cluster: ClusterMap,
-    /// Checkpoint numbers by job.
-    pub(super) checkpoints: Vec<(String, u64)>,
-}
 
 /// What the REST API says.
 #[derive(Debug, Clone)]
@@ -64,62 +59,77 @@ pub async fn gather(
     timeout: Duration,
     details: bool,
 ) -> ClusterStatus {
-    let (ha, rest, causes) = futures::join!(
-        read_ha(connection, cluster, timeout),
-        read_rest(connection, cluster, timeout, details),
-        read_causes(connection, cluster, timeout)
-    );
-    let now = Timestamp::now();
-    let verdict = health::judge(cluster, causes, &ha, &rest, now);
-    status(cluster, ha.ok().flatten(), rest.as_ref().ok(), verdict)
+    let only = [cluster];
+    let (ha, answers) = futures::join!(read_ha(connection, &only, timeout), ask(connection, cluster, timeout, details));
+    status(cluster, &ha, answers)
 }
 
-/// None where the cluster has no high availability in ConfigMaps; the error in words where it could not be read.
-async fn read_ha(connection: &Connection, cluster: &FlinkCluster, timeout: Duration) -> Result<Option<HaData>, String> {
-    let Some(id) = cluster.cluster_id.as_deref().filter(|_| cluster.has_kubernetes_ha()) else { return Ok(None) };
-    let api: Api<ConfigMap> = Api::namespaced(connection.client.clone(), cluster.ha_namespace());
-    let read = async {
-        let mut maps = api.list(&ListParams::default().labels(&ha::selector(id))).await?.items;
-        if maps.is_empty() {
-            // Tools that copy objects may drop labels.
-            maps.extend(api.get_opt(&ha::cluster_config_map(id)).await?);
-        }
-        Ok::<_, kube::Error>(maps)
-    };
-    match tokio::time::timeout(timeout, read).await {
-        Ok(Ok(maps)) => Ok(Some(ha_data(id, &maps))),
-        Ok(Err(error)) => Err(Error::from(error).message),
-        Err(_) => Err(format!("the API server did not answer within {} s", timeout.as_secs_f64())),
-    }
+/// The same of several clusters at the same time.
+pub async fn gather_all(
+    connection: &Connection,
+    clusters: &[&FlinkCluster],
+    timeout: Duration,
+    details: bool,
+) -> Vec<ClusterStatus> {
+    let answers = clusters.iter().map(|cluster| ask(connection, cluster, timeout, details));
+    let (ha, answers) = futures::join!(read_ha(connection, clusters, timeout), join_all(answers));
+    clusters.iter().zip(answers).map(|(cluster, answers)| status(cluster, &ha, answers)).collect()
 }
 
-fn ha_data(id: &str, maps: &[ConfigMap]) -> HaData {
-    let mut data = HaData::default();
-    for map in maps {
-        let name = map.metadata.name.as_deref().unwrap_or_default();
-        match ha::map_kind(id, name) {
-            Some(MapKind::Cluster) => {
-                data.cluster = ClusterMap::read(map);
-                data.map = Some(name.to_owned());
-            }
-            // Each has a part: the REST server's its address, the dispatcher's the jobs.
-            Some(MapKind::LegacyLeader) => {
-                let part = ClusterMap::read(map);
-                if name.ends_with("-restserver-leader") {
-                    (data.cluster.leader, data.cluster.rest) = (part.leader, part.rest);
-                    data.map = Some(name.to_owned());
-                }
-                data.cluster.jobs.extend(part.jobs);
-            }
-            Some(MapKind::Job(job)) => {
-                let read = ha::HaMap::read(map);
-                let latest = read.as_ref().and_then(ha::HaMap::latest_checkpoint);
-                data.checkpoints.extend(latest.map(|(number, _)| (job, number)));
-            }
-            None => {}
-        }
+/// What Flink says, and why pods are missing.
+async fn ask(
+    connection: &Connection,
+    cluster: &FlinkCluster,
+    timeout: Duration,
+    details: bool,
+) -> (Result<RestData, NoRest>, Vec<Fault>) {
+    futures::join!(read_rest(connection, cluster, timeout, details), read_causes(connection, cluster, timeout))
+}
+
+/// The high-availability data of clusters.
+struct HaStates<'a> {
+    /// By namespace; the error in words where it could not be read.
+    read: BTreeMap<&'a str, Result<Vec<HaState>, String>>,
+    /// When it was read: leases age while others are still being asked.
+    at: Timestamp,
+}
+
+/// Reads each namespace once, whichever clusters keep their data there.
+async fn read_ha<'a>(connection: &Connection, clusters: &[&'a FlinkCluster], timeout: Duration) -> HaStates<'a> {
+    let mut ids: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (cluster, id) in clusters.iter().filter_map(|cluster| Some((cluster, ha_id(cluster)?))) {
+        ids.entry(cluster.ha_namespace()).or_default().push(id);
     }
-    data
+    let read = ids.into_iter().map(|(namespace, ids)| async move {
+        let scope = Scope::Namespace(namespace.to_owned());
+        let only = if let [id] = ids.as_slice() { Some(*id) } else { None };
+        let states = match tokio::time::timeout(timeout, ha::read(connection, &scope, only)).await {
+            Ok(read) => read.map_err(|error| error.message),
+            Err(_) => Err(format!("the API server did not answer within {} s", timeout.as_secs_f64())),
+        };
+        (namespace, states)
+    });
+    HaStates { read: join_all(read).await.into_iter().collect(), at: Timestamp::now() }
+}
+
+/// What a cluster's high-availability ConfigMaps go by; none where it has none.
+fn ha_id(cluster: &FlinkCluster) -> Option<&str> {
+    cluster.cluster_id.as_deref().filter(|_| cluster.has_kubernetes_ha())
+}
+
+impl HaStates<'_> {
+    /// None where the cluster has no high availability in ConfigMaps.
+    fn of(&self, cluster: &FlinkCluster) -> Result<Option<HaState>, String> {
+        let namespace = cluster.ha_namespace();
+        let (Some(id), Some(read)) = (ha_id(cluster), self.read.get(namespace)) else { return Ok(None) };
+        let own = read.as_ref().map_err(Clone::clone)?.iter().find(|state| state.cluster_id == id);
+        Ok(Some(own.cloned().unwrap_or_else(|| HaState {
+            namespace: namespace.to_owned(),
+            cluster_id: id.to_owned(),
+            maps: Vec::new(),
+            record: None,
+        })))
+    }
 }
 
 async fn read_rest(
@@ -214,7 +224,8 @@ async fn read_causes(connection: &Connection, cluster: &FlinkCluster, timeout: D
         let pods = cluster.taskmanager_pods.iter().filter(|pod| is_alive(pod) && !is_ready(pod));
         ask.push((&none, pods.cloned().collect()));
     }
-    let asked = ask.iter().map(|(deployment, pods)| problems(connection, &cluster.namespace, deployment, pods));
+    let ha = HaPlace { namespace: cluster.ha_namespace(), cluster_id: ha_id(cluster) };
+    let asked = ask.iter().map(|(deployment, pods)| problems(connection, &cluster.namespace, ha, deployment, pods));
     let found = tokio::time::timeout(timeout, join_all(asked)).await.unwrap_or_default();
     found.into_iter().flatten().map(Fault::from).collect()
 }
@@ -229,28 +240,41 @@ fn has_ip(pod: &Pod) -> bool {
 }
 
 /// The pod of the leader: the one whose address is announced, or without high availability the one that is ready.
-pub(super) fn leader_pod<'a>(cluster: &'a FlinkCluster, ha: Option<&HaData>) -> Option<&'a Pod> {
+pub(super) fn leader_pod<'a>(cluster: &'a FlinkCluster, ha: Option<&HaState>) -> Option<&'a Pod> {
     let alive: Vec<&Pod> = cluster.jobmanager_pods.iter().filter(|pod| is_alive(pod)).collect();
     let Some(ha) = ha else {
         // Of several only the election knows, and where it is not in ConfigMaps it is not seen from here.
         let known = cluster.configuration_unknown.is_none() && !cluster.has_kubernetes_ha() && alive.len() == 1;
         return alive.first().copied().filter(|pod| known && is_ready(pod));
     };
-    let host = &ha.cluster.rest.as_ref()?.host;
-    ha.cluster.leader.as_ref()?.holder.as_ref()?;
+    let map = ha.leader_map()?;
+    let host = &map.rest.as_ref()?.host;
+    map.lease.as_ref()?.holder.as_ref()?;
     alive.into_iter().find(|pod| pod.status.as_ref().and_then(|status| status.pod_ip.as_ref()) == Some(host))
 }
 
-fn status(cluster: &FlinkCluster, ha: Option<HaData>, rest: Option<&RestData>, verdict: Verdict) -> ClusterStatus {
-    let leader = leader_pod(cluster, ha.as_ref());
+fn status(
+    cluster: &FlinkCluster,
+    states: &HaStates<'_>,
+    (rest, causes): (Result<RestData, NoRest>, Vec<Fault>),
+) -> ClusterStatus {
+    let (ha, now, data) = (states.of(cluster), states.at, rest.as_ref().ok());
+    let flink_version = (data.map(|rest| rest.overview.flink_version.as_str()))
+        .or_else(|| cluster.jobmanager.process.version())
+        .map(str::to_owned);
+    let state = ha.as_ref().ok().and_then(Option::as_ref);
+    let high_availability = high_availability(cluster, state, data, flink_version.as_deref(), now);
+    let verdict = health::judge(cluster, causes, &ha, &rest, &high_availability.contents, now);
+    let (ha, rest) = (state, data);
+    let leader = leader_pod(cluster, ha);
     let leader_known = leader.is_some() || ha.is_some() || !cluster.jobmanager_pods.iter().any(is_alive);
     let name = |pod: &Pod| pod.metadata.name.clone().unwrap_or_default();
-    let record = ha.as_ref().and_then(|ha| ha.cluster.leader.as_ref());
+    let record = ha.and_then(HaState::leader_map).and_then(|map| map.lease.as_ref());
     let standbys = (cluster.jobmanager_pods.iter().filter(|pod| is_alive(pod) && is_ready(pod) && leader_known))
         .filter(|pod| leader.is_none_or(|leader| leader.metadata.uid != pod.metadata.uid))
         .map(name)
         .collect();
-    let jobs = rest.map(|rest| rest.jobs.jobs.iter().map(|job| job_status(job, rest, ha.as_ref())).collect());
+    let jobs = rest.map(|rest| rest.jobs.jobs.iter().map(|job| job_status(job, rest, ha)).collect());
     let overview = rest.map(|rest| &rest.overview);
     let created = cluster.jobmanager.metadata.creation_timestamp.as_ref();
     ClusterStatus {
@@ -259,9 +283,7 @@ fn status(cluster: &FlinkCluster, ha: Option<HaData>, rest: Option<&RestData>, v
         cluster_id: cluster.cluster_id.clone(),
         mode: cluster.mode.to_string(),
         made_by: cluster.made_by.clone(),
-        flink_version: (overview.map(|overview| overview.flink_version.as_str()))
-            .or_else(|| cluster.jobmanager.process.version())
-            .map(str::to_owned),
+        flink_version,
         image: cluster.jobmanager.process.image.clone(),
         created: created.map(|time| time.0),
         job_manager: (&cluster.jobmanager).into(),
@@ -282,7 +304,7 @@ fn status(cluster: &FlinkCluster, ha: Option<HaData>, rest: Option<&RestData>, v
         slots: overview.map(|overview| Slots { free: overview.slots_available, total: overview.slots_total }),
         jobs,
         restarts: cluster.jobmanager_pods.iter().chain(&cluster.taskmanager_pods).map(restarts).sum(),
-        high_availability: high_availability(cluster, ha),
+        high_availability,
         finished: cluster.jobmanager.finished,
         healthy: verdict.problems.is_empty(),
         problems: verdict.problems,
@@ -291,11 +313,11 @@ fn status(cluster: &FlinkCluster, ha: Option<HaData>, rest: Option<&RestData>, v
     }
 }
 
-fn job_status(job: &crate::flink::rest::JobSummary, rest: &RestData, ha: Option<&HaData>) -> JobStatus {
+fn job_status(job: &crate::flink::rest::JobSummary, rest: &RestData, ha: Option<&HaState>) -> JobStatus {
     let from_rest = rest.checkpoints.iter().find(|(id, _)| *id == job.jid).map(|(_, checkpoint)| checkpoint.clone());
     let from_ha = || {
-        let (_, id) = ha?.checkpoints.iter().find(|(id, _)| *id == job.jid)?;
-        Some(LastCheckpoint { id: *id, completed: None, path: None })
+        let (id, _) = ha?.job_map(&job.jid)?.latest_checkpoint()?;
+        Some(LastCheckpoint { id, completed: None, path: None })
     };
     JobStatus {
         id: job.jid.clone(),
@@ -306,7 +328,13 @@ fn job_status(job: &crate::flink::rest::JobSummary, rest: &RestData, ha: Option<
     }
 }
 
-fn high_availability(cluster: &FlinkCluster, ha: Option<HaData>) -> HighAvailability {
+fn high_availability(
+    cluster: &FlinkCluster,
+    ha: Option<&HaState>,
+    rest: Option<&RestData>,
+    version: Option<&str>,
+    now: Timestamp,
+) -> HighAvailability {
     let kind = match cluster.configuration.first(&["high-availability.type", "high-availability"]) {
         _ if cluster.has_kubernetes_ha() => Some("kubernetes".to_owned()),
         Some(kind) => Some(kind.to_ascii_lowercase()),
@@ -321,8 +349,10 @@ fn high_availability(cluster: &FlinkCluster, ha: Option<HaData>) -> HighAvailabi
         kind,
         storage_dir: dir.map(str::to_owned),
         storage,
-        config_map: ha.as_ref().and_then(|ha| Some(format!("{}/{}", cluster.ha_namespace(), ha.map.as_ref()?))),
-        jobs: ha.map(|ha| ha.cluster.jobs),
+        config_map: ha.and_then(HaState::leader_map).map(|map| format!("{}/{}", cluster.ha_namespace(), map.name)),
+        jobs: ha
+            .map(|ha| ha.cluster_map().map(HaMap::jobs).unwrap_or_default().into_iter().map(str::to_owned).collect()),
+        contents: ha.map(|ha| compare(ha, rest, version.and_then(Version::lenient), now)).unwrap_or_default(),
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use self::observe::{Deployed, Leader, Lease, Look, Observation};
 use crate::cluster::Connection;
-use crate::cluster::diagnose::{self, Problem};
+use crate::cluster::diagnose::{self, HaPlace, Problem};
 use crate::cluster::flink_rest::{FlinkRest, RestError};
 use crate::cluster::workload::rollout;
 use crate::error::{Error, Result};
@@ -209,7 +209,8 @@ impl<'a> Wait<'a> {
         self.problems.clear();
         for workload in unfinished() {
             let namespace = &self.target.namespace;
-            let found = diagnose::problems(self.connection, namespace, &workload.deployment, &workload.pods).await;
+            let ha = HaPlace { namespace, cluster_id: self.target.cluster_id.as_deref() };
+            let found = diagnose::problems(self.connection, namespace, ha, &workload.deployment, &workload.pods).await;
             self.problems.extend(found);
         }
         // Pods that are being replaced still count against quotas and nodes.

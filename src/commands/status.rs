@@ -5,12 +5,11 @@ mod text;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use futures::future::join_all;
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::cluster::discover::{self, Discovery, FlinkCluster, Scope};
-use crate::cluster::status::{ClusterStatus, gather};
+use crate::cluster::status::{ClusterStatus, gather_all};
 use crate::cluster::{Connection, ConnectionArgs};
 use crate::error::{Error, Kind, Result};
 use crate::output::live::Live;
@@ -121,7 +120,7 @@ async fn look(args: &StatusArgs, connection: &Connection) -> Result<StatusList> 
     })??;
     let clusters = chosen(&found, args, connection)?;
     let details = args.is_document() || (args.output.is_none() && clusters.len() == 1);
-    let items = join_all(clusters.iter().map(|cluster| gather(connection, cluster, args.timeout, details))).await;
+    let items = gather_all(connection, &clusters, args.timeout, details).await;
     Ok(StatusList { api_version: "kubectl-flink/v1", kind: "StatusList", items, not_checked: found.not_checked })
 }
 
@@ -182,6 +181,7 @@ impl StatusList {
         let mut items = self.items.clone();
         for item in &mut items {
             item.leader.iter_mut().for_each(|leader| leader.lease_renewed = None);
+            item.high_availability.contents.checkpoints = None;
             for job in item.jobs.iter_mut().flatten() {
                 (job.duration_ms, job.last_checkpoint) = (0, None);
             }

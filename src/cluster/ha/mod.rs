@@ -48,6 +48,15 @@ impl HaState {
         })
     }
 
+    /// The ConfigMap in which the leader of the REST API stands: the cluster's, up to Flink 1.14 the REST server's.
+    pub fn leader_map(&self) -> Option<&HaMap> {
+        self.maps.iter().find(|map| match map.kind {
+            MapKind::Cluster => true,
+            MapKind::LegacyLeader => map.name.ends_with("-restserver-leader"),
+            MapKind::Job(_) => false,
+        })
+    }
+
     /// The ConfigMap of a job.
     pub fn job_map(&self, job: &str) -> Option<&HaMap> {
         self.maps.iter().find(|map| matches!(&map.kind, MapKind::Job(id) if id == job))

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::cluster::diagnose::Problem;
 use crate::cluster::workload::Workload;
+use crate::flink::ha::Generation;
 use crate::flink::storage::Storage;
 
 /// A cluster's state. What could not be learnt is none, and [`ClusterStatus::not_checked`] says why.
@@ -175,6 +176,74 @@ pub struct HighAvailability {
     pub storage: Storage,
     /// The namespace and name of the ConfigMap that holds the leader, where there is one.
     pub config_map: Option<String>,
-    /// The jobs that a new leader would recover.
+    /// The jobs in the ConfigMaps: those that a new leader would recover, and [`HaContents::ignored`].
     pub jobs: Option<Vec<String>>,
+    /// What else the ConfigMaps say.
+    #[serde(flatten)]
+    pub contents: HaContents,
+}
+
+/// How what stands in high-availability ConfigMaps compares with what Flink says. All of it is none where the cluster has
+/// none, or they could not be read.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HaContents {
+    /// Which versions of Flink have written them.
+    pub generation: Option<Generation>,
+    /// The jobs that a new leader passes over, because another major version of Flink has written them.
+    pub ignored: Option<Vec<String>>,
+    /// The other jobs in them that Flink does not know; none also where it did not answer, or has just begun to.
+    pub not_in_rest: Option<Vec<String>>,
+    /// The jobs that run and that a new leader would not recover; none also where Flink did not answer.
+    pub not_in_ha: Option<Vec<String>>,
+    /// ConfigMaps of jobs that neither the cluster's ConfigMap nor Flink knows.
+    pub orphans: Option<Vec<Orphan>>,
+    /// The last checkpoint of each job that has one in its ConfigMap.
+    pub checkpoints: Option<Vec<HaCheckpoint>>,
+}
+
+/// A ConfigMap of a job that nobody knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Orphan {
+    /// Its name.
+    pub config_map: String,
+    /// The job.
+    pub job: String,
+}
+
+/// What a job's ConfigMap says of its last checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HaCheckpoint {
+    /// The job.
+    pub job: String,
+    /// The checkpoint's number.
+    pub id: u64,
+    /// The file in `high-availability.storageDir` that tells where the checkpoint lies; none where that cannot be read.
+    pub path: Option<String>,
+    /// When the ConfigMap was last written.
+    pub written: Option<Timestamp>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ha_data_is_one_object() {
+        let ha = HighAvailability {
+            kind: Some("kubernetes".to_owned()),
+            storage_dir: None,
+            storage: Storage::PodLocal,
+            config_map: None,
+            jobs: Some(Vec::new()),
+            contents: HaContents { generation: Some(Generation::V1_19), ..HaContents::default() },
+        };
+        let expected = serde_json::json!({
+            "type": "kubernetes", "storageDir": null, "storage": {"kind": "podLocal"}, "configMap": null, "jobs": [],
+            "generation": "1.19-1.20", "ignored": null, "notInRest": null, "notInHa": null, "orphans": null,
+            "checkpoints": null
+        });
+        assert_eq!(serde_json::to_value(ha).unwrap(), expected);
+    }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use owo_colors::OwoColorize;
 
-use crate::cluster::status::{ClusterStatus, Fault, JobStatus, WorkloadStatus, age};
+use crate::cluster::status::{ClusterStatus, Fault, HighAvailability, JobStatus, WorkloadStatus, age};
 use crate::output::age::short;
 use crate::output::table;
 
@@ -117,7 +117,13 @@ pub(super) fn block(item: &ClusterStatus, now: Timestamp) -> String {
         text.line("  Storage", if *dir == storage { storage } else { format!("{storage} ({dir})") });
     }
     if let Some(jobs) = &ha.jobs {
-        text.line("  Jobs", format!("{} to recover", jobs.len()));
+        let ignored = ha.contents.ignored.iter().flatten().count();
+        let written = ha.contents.generation.map_or_else(String::new, |generation| format!("{generation}, "));
+        let jobs = jobs.len().saturating_sub(ignored);
+        text.line("  HA state", format!("{written}{jobs} job{} to recover", if jobs == 1 { "" } else { "s" }));
+        for deviation in deviations(ha, item.jobs.is_some(), now) {
+            text.push(&format!("    {deviation}\n"));
+        }
     }
 
     text.heading("Jobs");
@@ -133,6 +139,30 @@ pub(super) fn block(item: &ClusterStatus, now: Timestamp) -> String {
     text.list("Notes", &item.notes);
     text.list("Not checked", &item.not_checked);
     text.text
+}
+
+/// The jobs in the high-availability ConfigMaps that are not as Flink says, each with its last checkpoint. Where Flink
+/// does not answer those are all.
+fn deviations(ha: &HighAvailability, answers: bool, now: Timestamp) -> Vec<String> {
+    let contents = &ha.contents;
+    let among = |list: &Option<Vec<String>>, job: &String| list.iter().flatten().any(|one| one == job);
+    let line = |job: &str, what: &str| {
+        let last = contents.checkpoints.iter().flatten().find(|last| last.job == job);
+        let last = last.map_or(String::new(), |last| {
+            let when = last.written.map(|at| format!(", {} ago", short(age(at, now)))).unwrap_or_default();
+            format!(" (checkpoint {}{when})", last.id)
+        });
+        format!("{job} {what}{last}")
+    };
+    let recorded = ha.jobs.iter().flatten().filter_map(|job| match answers {
+        _ if among(&contents.ignored, job) => Some(line(job, "is ignored by this version")),
+        _ if among(&contents.not_in_rest, job) => Some(line(job, "does not run")),
+        true => None,
+        false => Some(line(job, "is to be recovered")),
+    });
+    let running = contents.not_in_ha.iter().flatten().map(|job| line(job, "runs and is not to be recovered"));
+    let orphans = contents.orphans.iter().flatten().map(|orphan| line(&orphan.job, "is known to nobody"));
+    recorded.chain(running).chain(orphans).collect()
 }
 
 /// Lines of keys and values; the values stand in one column.
@@ -240,4 +270,38 @@ fn job_row(job: &JobStatus, now: Timestamp) -> Vec<String> {
     });
     let duration = Duration::from_millis(job.duration_ms.try_into().unwrap_or_default());
     vec![job.id.clone(), job.name.clone(), job.state.clone(), short(duration), checkpoint]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::cluster::status::{HaCheckpoint, HaContents, Orphan};
+    use crate::flink::storage::Storage;
+
+    use super::*;
+
+    #[test]
+    fn jobs_that_deviate() {
+        let now: Timestamp = "2026-01-01T00:01:00Z".parse().unwrap();
+        let jobs = |ids: &[&str]| Some(ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>());
+        let written = "2026-01-01T00:00:00Z".parse().ok();
+        let mut ha = HighAvailability {
+            kind: None,
+            storage_dir: None,
+            storage: Storage::None,
+            config_map: None,
+            jobs: jobs(&["a", "b"]),
+            contents: HaContents {
+                checkpoints: Some(vec![HaCheckpoint { job: "b".to_owned(), id: 12, path: None, written }]),
+                ..HaContents::default()
+            },
+        };
+        assert!(deviations(&ha, true, now).is_empty());
+        let unanswered = ["a is to be recovered", "b is to be recovered (checkpoint 12, 60s ago)"];
+        assert_eq!(deviations(&ha, false, now), unanswered);
+        ha.contents.ignored = jobs(&["a"]);
+        ha.contents.not_in_rest = jobs(&["b"]);
+        ha.contents.orphans = Some(vec![Orphan { config_map: "x-c-config-map".to_owned(), job: "c".to_owned() }]);
+        let all = ["a is ignored by this version", "b does not run (checkpoint 12, 60s ago)", "c is known to nobody"];
+        assert_eq!(deviations(&ha, true, now), all);
+    }
 }
