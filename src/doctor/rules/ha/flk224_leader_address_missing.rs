@@ -1,6 +1,6 @@
 //! FLK224: a leader that has not announced its address.
 
-use super::cluster_map;
+use super::{HaObject, cluster_map};
 use crate::doctor::place::Place;
 use crate::doctor::rule::{Check, rule};
 
@@ -29,10 +29,10 @@ rule! {
 fn check(cx: &mut Check<'_>) {
     let Some(now) = cx.snapshot().live.as_ref().map(|live| live.now) else { return };
     for cluster in cx.clusters() {
-        let Some((object, map, keys)) = cluster_map(cx, cluster) else { continue };
-        let Some(leader) = map.leader.filter(|leader| leader.is_fresh(now)) else { continue };
+        let Some(HaObject { object, map, .. }) = cluster_map(cx, cluster) else { continue };
+        let Some(leader) = map.lease.filter(|leader| leader.is_fresh(now)) else { continue };
         let settled = leader.acquire_time.is_some_and(|since| now.duration_since(since).as_secs() > 30);
-        if settled && !keys.iter().any(|key| key == "org.apache.flink.k8s.leader.restserver") {
+        if settled && map.rest.is_none() {
             cx.report(Place::object(object), "the leader holds the lease and has not written its REST address")
                 .help("restart the JobManager if it stays so")
                 .cluster(&cluster.namespace, &cluster.name);

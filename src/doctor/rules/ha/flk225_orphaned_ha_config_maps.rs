@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::ConfigMap;
-
-use super::{CLUSTER_ID, HaMap, ha_maps, ha_namespace};
+use super::{CLUSTER_ID, HaObject, ha_maps, ha_namespace};
 use crate::doctor::known::Known;
 use crate::doctor::place::Place;
 use crate::doctor::rule::{Check, rule};
-use crate::flink::ha::{self, MapKind};
+use crate::flink::ha::{MapKind, Pointer};
+use crate::flink::storage;
 
 rule! {
     /// High-availability data that no cluster goes by any more
@@ -26,7 +25,8 @@ rule! {
     /// ## Fix
     ///
     /// If the jobs are not wanted any more, remove the ConfigMaps: `kubectl flink clean-ha ID -n NAMESPACE` shows what
-    /// is in them and keeps a copy.
+    /// they are still good for, removes what leads nowhere, and keeps a copy. Jobs that may still be recovered it
+    /// removes with `--include-recoverable` only.
     ///
     /// ## When to ignore
     ///
@@ -43,24 +43,18 @@ const USERS: [&str; 5] = ["Deployment", "StatefulSet", "Job", "Pod", "FlinkDeplo
 
 fn check(cx: &mut Check<'_>) {
     let Some(now) = cx.snapshot().live.as_ref().map(|live| live.now) else { return };
-    let mut all: BTreeMap<(String, String), Vec<HaMap>> = BTreeMap::new();
-    for map in ha_maps(cx) {
-        all.entry((map.namespace.clone(), map.id.clone())).or_default().push(map);
+    let mut all: BTreeMap<(String, String), Vec<HaObject>> = BTreeMap::new();
+    for one in ha_maps(cx) {
+        all.entry((one.namespace.clone(), one.map.cluster_id.clone())).or_default().push(one);
     }
     for ((namespace, id), maps) in all {
-        let Some(first) = maps.iter().find(|map| map.kind == MapKind::Cluster).or(maps.first()) else { continue };
-        let fresh = |map: &HaMap| {
-            let map: Option<ConfigMap> = cx.object(map.object).typed();
-            map.and_then(|map| ha::leader(&map)).is_some_and(|leader| leader.is_fresh(now))
-        };
-        let kept = |map: &HaMap| {
-            let metadata = |key: &str| cx.object(map.object).node.at(&format!("/metadata/{key}")).is_some();
-            metadata("ownerReferences/0") || metadata("deletionTimestamp")
-        };
-        if maps.iter().any(|map| fresh(map) || kept(map)) || is_used(cx, &namespace, &id) {
+        let Some(first) = maps.iter().find(|one| one.map.kind == MapKind::Cluster).or(maps.first()) else { continue };
+        let fresh = |one: &HaObject| one.map.lease.as_ref().is_some_and(|lease| lease.is_fresh(now));
+        let kept = |one: &HaObject| one.map.owner.is_some() || one.map.terminating;
+        if maps.iter().any(|one| fresh(one) || kept(one)) || is_used(cx, &namespace, &id) {
             continue;
         }
-        let jobs = maps.iter().filter(|map| matches!(map.kind, MapKind::Job(_))).count();
+        let jobs = maps.iter().filter(|one| matches!(one.map.kind, MapKind::Job(_))).count();
         let jobs = match jobs {
             0 => String::new(),
             1 => ", with a job".to_owned(),
@@ -74,8 +68,21 @@ fn check(cx: &mut Check<'_>) {
                                   high-availability data is still there{jobs}"
             ),
         )
-        .help(format!("see kubectl flink clean-ha {id} -n {namespace}"))
+        .help(help(&maps, &format!("kubectl flink clean-ha {id} -n {namespace}")))
         .cluster(&namespace, &id);
+    }
+}
+
+/// What to do, with what the command would say of the data where that is plain.
+fn help(maps: &[HaObject], command: &str) -> String {
+    let mut pointers = maps.iter().flat_map(|one| &one.map.pointers).peekable();
+    let elsewhere = |pointer: &Pointer| pointer.path.as_ref().is_some_and(|path| storage::local_path(path).is_none());
+    if pointers.peek().is_none() {
+        format!("no job and no checkpoint stands in it, so that nothing is lost: {command}")
+    } else if pointers.any(elsewhere) {
+        format!("its jobs may still be recovered; to give them up: {command} --include-recoverable")
+    } else {
+        format!("{command} shows whether its jobs may still be recovered, and removes what leads nowhere")
     }
 }
 

@@ -1,6 +1,6 @@
 //! FLK227: jobs that another major version of Flink has left.
 
-use super::cluster_map;
+use super::{HaObject, cluster_map};
 use crate::doctor::place::Place;
 use crate::doctor::rule::{Check, rule};
 use crate::manifests::tree;
@@ -20,8 +20,9 @@ rule! {
     ///
     /// ## Fix
     ///
-    /// Start the old version again, stop each job with a savepoint, remove the old data with `kubectl flink clean-ha`,
-    /// and submit the jobs from their savepoints to the new version.
+    /// Start the old version again, stop each job with a savepoint, which also removes its data, and submit the jobs from
+    /// their savepoints to the new version. A job that is not wanted any more is given up with
+    /// `kubectl flink clean-ha ID -n NAMESPACE --job JOB --include-recoverable`, while the JobManager is scaled to 0.
     ///
     /// ## References
     ///
@@ -32,17 +33,26 @@ rule! {
 fn check(cx: &mut Check<'_>) {
     for cluster in cx.clusters() {
         let Some(version) = cluster.version else { continue };
-        let Some((object, _, keys)) = cluster_map(cx, cluster) else { continue };
-        let (prefix, of) = if version.major() < 2 { ("executionPlan-", "Flink 2") } else { ("jobGraph-", "Flink 1") };
-        let jobs: Vec<&String> = keys.iter().filter(|key| key.starts_with(prefix)).collect();
-        let Some(first) = jobs.first() else { continue };
+        let Some(HaObject { object, namespace, map }) = cluster_map(cx, cluster) else { continue };
+        let of = if version.major() < 2 { "Flink 2" } else { "Flink 1" };
+        let jobs = map.passed_over_by(version.major());
+        let Some((job, first)) = jobs.first().and_then(|job| {
+            let entry = map.pointers.iter().find(|pointer| pointer.target.job() == Some(*job))?;
+            Some((job, &entry.key))
+        }) else {
+            continue;
+        };
         let several = if jobs.len() > 1 { format!(" and {} more", jobs.len() - 1) } else { String::new() };
         let running = cx.model.jobmanager(cluster).map(|member| member.in_container("image"));
         let finding = cx.report(
             Place::key(object, format!("/data/{}", tree::escape(first))),
             format!("Flink {version} does not recover {first}{several}, which {of} has left"),
         );
-        finding.help("stop the jobs with savepoints under the old version, and submit them from there");
+        finding.help(format!(
+            "stop the jobs with savepoints under the old version, and submit them from there; to give one up, with the \
+             JobManager scaled to 0: kubectl flink clean-ha {} -n {namespace} --job {job} --include-recoverable",
+            map.cluster_id
+        ));
         finding.cluster(&cluster.namespace, &cluster.name);
         if let Some(running) = running {
             finding.related(running, "the version that runs");

@@ -1,6 +1,6 @@
 //! FLK228: an application whose job counts as ended.
 
-use super::jobmanagers;
+use super::{STORAGE_DIR, jobmanagers, literal};
 use crate::doctor::live;
 use crate::doctor::model::{Cluster, Member};
 use crate::doctor::rule::{Check, rule};
@@ -23,8 +23,8 @@ rule! {
     ///
     /// ## Fix
     ///
-    /// Set `high-availability.cluster-id` to a new name, or remove `job-result-store/ID/JOB_DIRTY.json` below the
-    /// storage directory.
+    /// Set `high-availability.cluster-id` to a new name, or remove `job-result-store/ID/JOB.json` and
+    /// `JOB_DIRTY.json` below the storage directory.
     ///
     /// ## References
     ///
@@ -46,7 +46,7 @@ fn check(cx: &mut Check<'_>) {
         };
         let Some((cluster, member)) = jobmanagers(cx).into_iter().find(of_log) else { continue };
         // 'NAME' (ID)
-        let job = line.split(['(', ')']).map(str::trim).find(|part| is_job_id(part)).unwrap_or("the job");
+        let job = line.split(['(', ')']).map(str::trim).find(|part| is_job_id(part)).unwrap_or("JOB");
         cx.report(
             member.in_container(""),
             format!(
@@ -54,9 +54,20 @@ fn check(cx: &mut Check<'_>) {
                 member.workload.name
             ),
         )
-        .help("set high-availability.cluster-id to a new name, or remove the job's file in job-result-store")
+        .help(format!("set high-availability.cluster-id to a new name, or remove {}", file(cluster, job)))
         .symptom(line.trim())
         .cluster(&cluster.namespace, &cluster.name);
+    }
+}
+
+/// The file with the job's result, from Flink's configuration.
+fn file(cluster: &Cluster, job: &str) -> String {
+    match (literal(&cluster.config, &STORAGE_DIR), literal(&cluster.config, &["high-availability.cluster-id"])) {
+        (Some(dir), Some(id)) => {
+            let dir = dir.value.trim_end_matches('/');
+            format!("{dir}/job-result-store/{}/{job}*.json", id.value.trim_matches('/'))
+        }
+        _ => format!("{job}*.json in job-result-store below high-availability.storageDir"),
     }
 }
 

@@ -40,7 +40,7 @@ use crate::doctor::model::{Cluster, Member, is_official};
 use crate::doctor::place::Place;
 use crate::doctor::rule::Check;
 use crate::doctor::snapshot::ObjectId;
-use crate::flink::ha::{self, MapKind};
+use crate::flink::ha::{self, HaMap, MapName};
 use crate::flink::role::Mode;
 use crate::flink::storage::{self, Storage};
 
@@ -490,37 +490,30 @@ fn claims(cluster: &Cluster, member: &Member) -> Vec<(String, usize)> {
 
 /// A high-availability ConfigMap of the running cluster.
 #[derive(Debug)]
-struct HaMap {
+struct HaObject {
     object: ObjectId,
     namespace: String,
-    name: String,
-    id: String,
-    kind: MapKind,
+    map: HaMap,
 }
 
-/// Every high-availability ConfigMap, by the cluster-id in its label, or in its name.
-fn ha_maps(cx: &Check<'_>) -> Vec<HaMap> {
-    let maps = cx.of_kind("ConfigMap").into_iter().filter_map(|id| {
-        let object = cx.object(id);
-        let label = object.node.string_at("/metadata/labels/app");
-        let of_label = label.and_then(|label| Some((label, ha::map_kind(label, &object.name)?)));
-        let of_name = || object.name.strip_suffix("-cluster-config-map").map(|id| (id, MapKind::Cluster));
-        let (cluster_id, kind) = of_label.or_else(of_name)?;
-        let (namespace, name) = (object.namespace.clone(), object.name.clone());
-        Some(HaMap { object: id, namespace, name, id: cluster_id.to_owned(), kind })
-    });
-    maps.collect()
+/// Every high-availability ConfigMap.
+fn ha_maps(cx: &Check<'_>) -> Vec<HaObject> {
+    // Others may be large, and many.
+    let named = cx.of_kind("ConfigMap").into_iter().filter(|id| MapName::parse(&cx.object(*id).name).is_some());
+    named.filter_map(|id| ha_object(cx, id)).collect()
 }
 
-/// The ConfigMap of a running cluster's leader, with what stands in it.
-fn cluster_map(cx: &Check<'_>, cluster: &Cluster) -> Option<(ObjectId, ha::ClusterMap, Vec<String>)> {
+fn ha_object(cx: &Check<'_>, object: ObjectId) -> Option<HaObject> {
+    let map = HaMap::read(&cx.object(object).typed()?)?;
+    Some(HaObject { object, namespace: cx.object(object).namespace.clone(), map })
+}
+
+/// The ConfigMap of a running cluster's leader.
+fn cluster_map(cx: &Check<'_>, cluster: &Cluster) -> Option<HaObject> {
     if services(&cluster.config) != Known::Present(Services::Kubernetes) {
         return None;
     }
     let id = &literal(&cluster.config, &[CLUSTER_ID])?.value;
     let namespace = ha_namespace(&cluster.config, &cluster.namespace);
-    let object = cx.find("ConfigMap", namespace, &ha::cluster_config_map(id)).present()?;
-    let map: k8s_openapi::api::core::v1::ConfigMap = cx.object(object).typed()?;
-    let keys = map.data.iter().flat_map(|data| data.keys().cloned()).collect();
-    Some((object, ha::ClusterMap::read(&map), keys))
+    ha_object(cx, cx.find("ConfigMap", namespace, &ha::cluster_config_map(id)).present()?)
 }

@@ -2,6 +2,8 @@
 
 use super::{log_of, pods};
 use crate::doctor::rule::{Check, rule};
+use crate::flink::ha::{HaMap, LostJob};
+use crate::flink::log::{telling, unrecoverable};
 
 rule! {
     /// The JobManager ends because a job in the HA ConfigMaps points to a file that is gone
@@ -22,30 +24,43 @@ rule! {
     /// ## Fix
     ///
     /// Put the storage back that the cluster had before, if it is still there. If it is not, as with a folder inside the pod, the
-    /// job cannot be recovered: take its pointer out of the cluster's ConfigMap, and set `high-availability.storageDir` to storage
-    /// that outlives pods, or it happens again.
-    FLK604 "job-not-recoverable": Runtime Error, reads [Processes, Pods, Logs], live
+    /// job cannot be recovered. This takes it out of the cluster's ConfigMap, keeps a copy, and starts the JobManager again:
+    ///
+    /// ```sh
+    /// kubectl flink clean-ha ID -n NAMESPACE --job JOB
+    /// ```
+    ///
+    /// With `--probe` it looks first whether the file is gone from the volume or the object store. With `--job dead` it takes out
+    /// every job of which that is proven. Such a job has to be submitted again, from a checkpoint in
+    /// `execution.checkpointing.dir` where its files are still there; other jobs are not touched. Set
+    /// `high-availability.storageDir` to storage that outlives pods, or it happens again.
+    FLK604 "job-not-recoverable": Runtime Error, reads [Processes, Pods, HaMaps, Logs], live
 }
 
 fn check(cx: &mut Check<'_>) {
     for pod in pods(cx).into_iter().filter(|pod| pod.member.is_jobmanager()) {
-        let Some(log) = log_of(cx, &pod, &pod.member.workload.process.container) else { continue };
-        let Some(line) = log.lines().rev().find(|line| line.contains("Could not recover job with job id")) else {
-            continue;
+        let container = &pod.member.workload.process.container;
+        let Some(log) = log_of(cx, &pod, container) else { continue };
+        let (Some(failure), Some(telling)) = (unrecoverable(log), telling(log)) else { continue };
+        let config = &pod.cluster.config;
+        let namespace = config.value("kubernetes.namespace").unwrap_or("default");
+        let lost = LostJob::of_log(log, namespace, config.value("kubernetes.cluster-id"));
+        let (why, help) = match (lost, &pod.pod.spec) {
+            (Some(mut lost), Some(spec)) => {
+                let (namespace, names) = lost.config_maps();
+                let maps = names.iter().filter_map(|name| cx.find("ConfigMap", namespace, name).present());
+                let maps: Vec<HaMap> = maps.filter_map(|map| HaMap::read(&cx.object(map).typed()?)).collect();
+                for map in &maps {
+                    lost.learn(map);
+                }
+                (lost.message(), lost.remedy(spec, container))
+            }
+            _ => (telling.line.trim_end_matches('.').to_owned(), telling.hint.unwrap_or_default().to_owned()),
         };
-        let job = line.rsplit("job id ").next().unwrap_or_default().trim_end_matches('.').to_owned();
-        let missing = log.lines().find_map(|line| line.split_once("FileNotFoundException: ")).map(|(_, file)| file);
-        let file = missing.map(|file| format!(": {file}")).unwrap_or_default();
         let (namespace, name) = (&pod.cluster.namespace, &pod.cluster.name);
-        cx.report(
-            pod.member.in_container(""),
-            format!("the JobManager of {name} ends because job {job} cannot be recovered{file}"),
-        )
-        .help(
-            "put the storage back that high-availability.storageDir had, or give the job up: take its keys out of the HA \
-             ConfigMaps (kubectl flink clean-ha)",
-        )
-        .symptom(format!("Could not recover job with job id {job}."))
-        .cluster(namespace, name);
+        cx.report(pod.member.in_container(""), format!("the JobManager of {name} ends: {why}"))
+            .help(help)
+            .symptom(format!("Could not recover job with job id {}.", failure.job))
+            .cluster(namespace, name);
     }
 }

@@ -3,7 +3,7 @@
 use super::pods;
 use crate::doctor::place::Place;
 use crate::doctor::rule::{Check, rule};
-use crate::flink::ha::{ClusterMap, cluster_config_map};
+use crate::flink::ha::{HaMap, cluster_config_map};
 
 rule! {
     /// JobManagers run and none of them leads
@@ -54,9 +54,8 @@ fn check(cx: &mut Check<'_>) {
             }
             continue;
         };
-        let Some(typed) = cx.object(found).typed() else { continue };
-        let read = ClusterMap::read(&typed);
-        let lost = match &read.leader {
+        let Some(read) = cx.object(found).typed().and_then(|map| HaMap::read(&map)) else { continue };
+        let lost = match &read.lease {
             None => "nobody ever held the lease".to_owned(),
             Some(record) if record.holder.is_none() => "nobody holds the lease".to_owned(),
             Some(record) if !record.is_fresh(now) => {

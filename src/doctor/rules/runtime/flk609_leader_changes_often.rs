@@ -2,7 +2,7 @@
 
 use crate::doctor::place::Place;
 use crate::doctor::rule::{Check, rule};
-use crate::flink::ha::{ClusterMap, cluster_config_map};
+use crate::flink::ha::{self, cluster_config_map};
 
 rule! {
     /// The leadership changes again and again
@@ -36,7 +36,7 @@ fn check(cx: &mut Check<'_>) {
         let Some(found) = cx.find("ConfigMap", namespace, &cluster_config_map(id)).present() else { continue };
         let Some(map) = cx.object(found).typed::<k8s_openapi::api::core::v1::ConfigMap>() else { continue };
         let Some(created) = map.metadata.creation_timestamp.as_ref().map(|time| time.0) else { continue };
-        let Some(leader) = ClusterMap::read(&map).leader else { continue };
+        let Some(leader) = ha::leader(&map) else { continue };
         let seconds = now.duration_since(created).as_secs();
         let often = i64::try_from(leader.transitions).is_ok_and(|changes| changes.saturating_mul(EACH) > seconds);
         if leader.transitions < LEAST || !often {
