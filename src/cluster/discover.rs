@@ -14,6 +14,7 @@ use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 
 use super::Connection;
+use super::access::is_forbidden;
 use super::membership::{self, Member, configuration_files, ha_type, has_kubernetes_ha};
 use super::workload::{Workload, controller, is_alive};
 use crate::error::{Error, Result};
@@ -40,6 +41,8 @@ pub struct Discovery {
     pub clusters: Vec<FlinkCluster>,
     /// Kinds of objects that the user may not list: there may be clusters among them.
     pub not_checked: Vec<String>,
+    /// Why no cluster has its pods, where they may not be listed.
+    pub pods_unseen: Option<String>,
 }
 
 /// A Flink cluster as its Kubernetes objects describe it.
@@ -123,6 +126,7 @@ pub async fn clusters(connection: &Connection, scope: &Scope) -> Result<Discover
     workloads.extend(found.take(deployments)?.into_iter().filter_map(Workload::of_deployment));
     workloads.extend(found.take(sets)?.into_iter().filter_map(Workload::of_stateful_set));
     workloads.extend(found.take(jobs)?.into_iter().filter_map(Workload::of_job));
+    let pods_unseen = pods.as_ref().err().filter(|error| is_forbidden(error)).map(ToString::to_string);
     let pods: Vec<(Pod, Process)> = (found.take(pods)?.into_iter())
         .filter_map(|pod| Process::of(pod.spec.as_ref()?).map(|process| (pod, process)))
         .collect();
@@ -131,7 +135,7 @@ pub async fn clusters(connection: &Connection, scope: &Scope) -> Result<Discover
     }
     workloads.extend(of_unread_controllers(&workloads, &pods));
     let maps = configuration_maps(client, &workloads).await?;
-    Ok(Discovery { clusters: assemble(workloads, &pods, &maps), not_checked: found.not_checked })
+    Ok(Discovery { clusters: assemble(workloads, &pods, &maps), not_checked: found.not_checked, pods_unseen })
 }
 
 #[derive(Default)]

@@ -109,15 +109,15 @@ async fn gather(
     }
     let (clusters, operators) = futures::join!(discover::clusters(connection, scope), operators(connection, scope));
     let mut found = Found::default();
-    let clusters = match clusters {
+    let (clusters, pods_unseen) = match clusters {
         Ok(discovery) => {
             found.not_checked.extend(discovery.not_checked);
-            discovery.clusters
+            (discovery.clusters, discovery.pods_unseen)
         }
         // Without a look at pods the lease decides alone.
         Err(error) => {
             found.not_checked.push(error.message);
-            Vec::new()
+            (Vec::new(), None)
         }
     };
     let operators = operators?;
@@ -131,7 +131,8 @@ async fn gather(
         async move { (state, futures::future::join_all(own).await) }
     };
     let looked: Vec<_> = futures::stream::iter(states).map(look_at).buffered(PARALLEL).collect().await;
-    for (state, users) in looked {
+    for (state, mut users) in looked {
+        users.iter_mut().for_each(|user| user.pods_unseen.clone_from(&pods_unseen));
         let operator = operators.of(&state);
         found.situations.push(Situation { state, users, lease: Lease::NotWatched, operator, seen: BTreeMap::new() });
     }
@@ -177,6 +178,7 @@ async fn user(connection: &Connection, cluster: &FlinkCluster) -> User {
         operator: Some(cluster.made_by.clone()).filter(|made_by| made_by.starts_with("Flink") && made_by.contains('/')),
         workload,
         pods,
+        pods_unseen: None,
     }
 }
 

@@ -95,6 +95,8 @@ pub struct User {
     pub operator: Option<String>,
     /// Its pods that have not ended.
     pub pods: Vec<SeenPod>,
+    /// Why there may be pods that were not seen.
+    pub pods_unseen: Option<String>,
 }
 
 /// What was seen of the lease in the time in which a living leader renews it.
@@ -395,6 +397,10 @@ impl User {
             .workload
             .flink_container()
             .is_some_and(|(spec, container)| storage::mounted_at(spec, container, local).is_some());
+        if let Some(why) = self.pods_unseen.as_ref().filter(|_| in_pod) {
+            let why = format!("{path} may be in a volume of {}'s pods, which may be there: {why}", self.reference);
+            return Judged::new(Verdict::Unknown, why);
+        }
         // None of these pods has run the job: it has missed the file, or was made after the job's last word.
         let strange = self.pods.iter().all(|pod| match &pod.state {
             PodState::CrashesOnRecovery(failure) => {
