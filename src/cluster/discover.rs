@@ -86,17 +86,18 @@ impl FlinkCluster {
     }
 }
 
+/// `high-availability.storageDir`, by its names.
+pub fn ha_storage_dir(configuration: &Configuration) -> Option<&str> {
+    configuration.first(&["high-availability.storageDir", "high-availability.zookeeper.storageDir"])
+}
+
 /// Where a cluster keeps the files that its high-availability data points to.
 pub fn ha_storage(cluster: &FlinkCluster) -> Storage {
     let ha = ha_type(&cluster.configuration);
     if ha.is_none_or(|ha| ha.eq_ignore_ascii_case("none")) {
         return if cluster.configuration_unknown.is_some() { Storage::Unknown } else { Storage::None };
     }
-    let Some(dir) =
-        cluster.configuration.first(&["high-availability.storageDir", "high-availability.zookeeper.storageDir"])
-    else {
-        return Storage::None;
-    };
+    let Some(dir) = ha_storage_dir(&cluster.configuration) else { return Storage::None };
     if dir.starts_with('/')
         && let Some(scheme) =
             cluster.configuration.get("fs.default-scheme").filter(|scheme| !scheme.starts_with("file:"))

@@ -176,6 +176,7 @@ async fn user(connection: &Connection, cluster: &FlinkCluster) -> User {
     User {
         reference: format!("{}/{}", workload.kind.to_lowercase(), workload.name),
         operator: Some(cluster.made_by.clone()).filter(|made_by| made_by.starts_with("Flink") && made_by.contains('/')),
+        storage_dir: discover::ha_storage_dir(&cluster.configuration).map(str::to_owned),
         workload,
         pods,
         pods_unseen: None,

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -93,6 +94,8 @@ pub struct User {
     pub reference: String,
     /// Who made it, where that is an operator's resource.
     pub operator: Option<String>,
+    /// `high-availability.storageDir`, where it is known.
+    pub storage_dir: Option<String>,
     /// Its pods that have not ended.
     pub pods: Vec<SeenPod>,
     /// Why there may be pods that were not seen.
@@ -361,6 +364,12 @@ impl Situation {
     }
 }
 
+/// Whether a file on a local path is in this folder.
+fn is_in(path: &str, dir: &str) -> bool {
+    let (path, dir) = (storage::local_path(path), storage::local_path(dir));
+    path.zip(dir).is_some_and(|(path, dir)| Path::new(path).starts_with(dir))
+}
+
 impl User {
     /// What is behind a path in its pods.
     fn storage(&self, path: &str) -> Storage {
@@ -390,6 +399,12 @@ impl User {
                 let why = format!("{path} may still be there: on {storage}, as {} has it", self.reference);
                 return Judged::new(Verdict::Recoverable, why);
             }
+        }
+        // What was written under another configuration was perhaps on a volume that is no longer mounted.
+        if let Some(dir) = self.storage_dir.as_deref().filter(|dir| !is_in(path, dir)) {
+            let why =
+                format!("{path} is not in {dir}, which {} has now: it is not known what was mounted there", self.reference);
+            return Judged::new(Verdict::Unknown, why);
         }
         // A volume of the pod lasts as long as the pod, what is in the container as long as the process.
         let local = storage::local_path(path).unwrap_or(path);
