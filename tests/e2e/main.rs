@@ -23,11 +23,16 @@ mod clean_ha;
 mod doctor;
 mod doctor_live;
 mod down;
+mod elector;
 mod failover;
 mod faults;
 mod flink;
+mod ha;
+#[path = "../ha/handle.rs"]
+mod handle;
 mod ids;
 mod probe;
+mod races;
 mod render;
 mod rights;
 mod status;

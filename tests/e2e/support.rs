@@ -50,6 +50,8 @@ fn environment() -> &'static Environment {
 pub enum Needs {
     /// An API server with its controllers.
     Api,
+    /// The test bed's API server, and nobody else may use the cluster meanwhile: it will be gone.
+    ApiAlone,
     /// Pods that run.
     Pods,
     /// Pods, and the test bed: its S3 server, its nodes, its users.
@@ -123,15 +125,16 @@ impl Test {
         );
         let lacks = match needs {
             Needs::Api => None,
+            Needs::ApiAlone if environment.bed.is_some() => None,
+            Needs::Bed | Needs::BedAlone | Needs::ApiAlone if environment.bed.is_none() => Some("needs the test bed"),
             _ if !environment.pods => Some("needs pods that run"),
-            Needs::Bed | Needs::BedAlone if environment.bed.is_none() => Some("needs the test bed"),
             _ => None,
         };
         if let Some(lacks) = lacks {
             skip(name, lacks);
             return None;
         }
-        let turn = Turn::take(needs == Needs::BedAlone);
+        let turn = Turn::take(matches!(needs, Needs::ApiAlone | Needs::BedAlone));
         Some(Test { namespace: unique(), name, others: Mutex::default(), started: Instant::now(), _turn: turn })
     }
 

@@ -19,8 +19,9 @@ use std::path::PathBuf;
 
 use kubectl_flink::cluster::Connection;
 use kubectl_flink::cluster::discover::Scope;
-use kubectl_flink::cluster::ha::verdict::{Judged, Presence};
+use kubectl_flink::cluster::ha::verdict::Judged;
 use kubectl_flink::cluster::ha::{Look, situations};
+use kubectl_flink::cluster::probe::Presence;
 use kubectl_flink::manifests::yaml;
 use serde_json::Value;
 
