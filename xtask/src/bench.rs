@@ -2,6 +2,7 @@
 //!
 //! Times differ from machine to machine; what is compared are ratios within one run. Nothing fails because it was slow.
 
+mod clean_ha;
 mod doctor;
 
 use std::ffi::OsStr;
@@ -53,6 +54,15 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     measured.map(|()| ExitCode::SUCCESS)
 }
 
+/// Only what `clean-ha` does with very many ConfigMaps, on a cluster that need not run pods.
+pub(crate) fn clean_ha(bed: &Testbed) -> Result<()> {
+    let (binary, kubectl) = (process::build(true)?, testbed::tool("kubernetes", "kubectl")?);
+    let mut bench = Bench { binary, kubectl, kubeconfig: bed.kubeconfig()?, rounds: 1, table: Vec::new() };
+    bench.clean_ha()?;
+    print_table(&bench.table);
+    Ok(())
+}
+
 struct Bench {
     binary: PathBuf,
     kubectl: PathBuf,
@@ -69,6 +79,7 @@ impl Bench {
         self.status()?;
         self.doctor_on_files()?;
         self.doctor_live()?;
+        self.clean_ha()?;
         let megabytes = bytes(fs::metadata(&self.binary)?.len());
         self.aim("size of the release binary", format!("{megabytes:.1} MB"), "< 12 MB", megabytes < 12.0);
         println!();

@@ -45,18 +45,21 @@ const CONTEXT: &str = "KUBECTL_FLINK_TEST_CONTEXT";
 const SKIPPED: &str = "KUBECTL_FLINK_TEST_SKIPPED";
 /// For how many seconds each parser is given random texts.
 pub(crate) const FUZZ: &str = "KUBECTL_FLINK_FUZZ";
+/// How many races of clean-ha against a JobManager are run.
+pub(crate) const RACES: &str = "KUBECTL_FLINK_RACES";
 /// A machine that can lose a node needs two.
 const NODES: u8 = 2;
 const CARGO_DENY: &str = "0.20.2";
 
 /// Programs that the stages need, and their Debian packages. The test bed installs what only it needs.
-const PROGRAMS: [(&str, &str); 6] = [
+const PROGRAMS: [(&str, &str); 7] = [
     ("cc", "gcc"),
     ("shellcheck", "shellcheck"),
     ("curl", "curl"),
     ("python3", "python3-pip"),
     ("javac", "default-jdk-headless"),
     ("mvn", "maven"),
+    ("jq", "jq"),
 ];
 
 pub(crate) fn run(args: &Args) -> ExitCode {
