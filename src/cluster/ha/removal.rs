@@ -242,8 +242,10 @@ async fn delete_all(
     let existed = own.is_some();
     let mut map = own.unwrap_or_else(|| blank(&name, &state.namespace, &state.cluster_id));
     let before = map.metadata.annotations.as_ref().and_then(|all| all.get(LEADER_ANNOTATION));
-    let lease = LeaderRecord::taken_by(&holder, server_time(connection).await?, before.map(String::as_str));
-    set_lease(&mut map, lease.clone());
+    let now = server_time(connection).await?;
+    let given_back = LeaderRecord::taken_by("", now, before.map(String::as_str));
+    let lease = LeaderRecord::taken_by(&holder, now, before.map(String::as_str));
+    set_lease(&mut map, lease);
     let data = map.data.get_or_insert_default();
     let entries: Vec<String> = data.keys().filter(|key| removal.takes(key)).cloned().collect();
     data.retain(|key, _| !removal.takes(key));
@@ -262,27 +264,33 @@ async fn delete_all(
     if !whole {
         removed.entries.extend(entries.iter().map(|key| format!("{name}/{key}")));
     }
-    for (name, map) in &maps {
-        progress(&format!("configmap/{name}"));
-        delete(api, name, &map.metadata).await?;
-        removed.config_maps.push(name.clone());
-    }
-    if whole || !existed {
-        progress(&format!("configmap/{name}"));
-        delete(api, &name, &held.metadata).await?;
-        if existed {
-            removed.config_maps.push(name);
+    let deleted = async {
+        for (name, map) in &maps {
+            progress(&format!("configmap/{name}"));
+            delete(api, name, &map.metadata).await?;
+            removed.config_maps.push(name.clone());
         }
+        if whole || !existed {
+            progress(&format!("configmap/{name}"));
+            delete(api, &name, &held.metadata).await?;
+            if existed {
+                removed.config_maps.push(name.clone());
+            }
+        }
+        Ok(())
+    };
+    let deleted = deleted.await;
+    if deleted.is_ok() && (whole || !existed) {
         return Ok(());
     }
-    // Given back as a JobManager does that ends in order. One that has taken it meanwhile keeps it.
-    let mut map = held;
-    set_lease(&mut map, lease.replace(&holder, ""));
-    match api.replace(&name, &params, &map).await {
-        Ok(_) => Ok(()),
+    // Given back as a JobManager does that ends in order, whatever came of it. One that has taken it meanwhile keeps it.
+    let mut map = held.clone();
+    set_lease(&mut map, given_back);
+    let written = match api.replace(&name, &params, &map).await {
         Err(kube::Error::Api(status)) if status.is_conflict() || status.is_not_found() => Ok(()),
-        Err(error) => Err(error.into()),
-    }
+        written => written.map(drop),
+    };
+    deleted.and(written.map_err(Into::into))
 }
 
 fn set_lease(map: &mut ConfigMap, lease: String) {
