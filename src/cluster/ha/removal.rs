@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use kube::api::{DeleteParams, ObjectMeta, PostParams, Preconditions};
@@ -18,6 +19,10 @@ use crate::error::{Error, Result};
 use crate::flink::ha::{
     APP_LABEL, HaMap, LEADER_ANNOTATION, LeaderRecord, MapKind, TYPE_LABEL, Target, cluster_config_map,
 };
+
+/// How much further than the API server's a JobManager's clock may be, and how long the removal may take: it judges by its
+/// own clock whether our lease is over.
+const CLOCKS: SignedDuration = SignedDuration::from_mins(11);
 
 /// What is to be removed of a cluster's data.
 #[derive(Debug, Clone)]
@@ -244,7 +249,7 @@ async fn delete_all(
     let before = map.metadata.annotations.as_ref().and_then(|all| all.get(LEADER_ANNOTATION));
     let now = server_time(connection).await?;
     let given_back = LeaderRecord::taken_by("", now, before.map(String::as_str));
-    let lease = LeaderRecord::taken_by(&holder, now, before.map(String::as_str));
+    let lease = LeaderRecord::taken_by(&holder, now + CLOCKS, before.map(String::as_str));
     set_lease(&mut map, lease);
     let data = map.data.get_or_insert_default();
     let entries: Vec<String> = data.keys().filter(|key| removal.takes(key)).cloned().collect();
