@@ -204,9 +204,10 @@ async fn probe(args: &CleanHaArgs, found: &mut Found, connection: &Connection, u
 
 fn place(args: &CleanHaArgs, connection: &Connection) -> String {
     let of = args.name.as_ref().map_or(String::new(), |name| format!("of cluster-id {name} "));
-    match args.all_namespaces {
-        true => format!("{of}in any namespace"),
-        false => format!("{of}in namespace {}", connection.namespace),
+    if args.all_namespaces {
+        format!("{of}in any namespace")
+    } else {
+        format!("{of}in namespace {}", connection.namespace)
     }
 }
 
@@ -235,12 +236,12 @@ async fn consent(args: &CleanHaArgs, work: &[&Selection<'_>], ui: &Ui) -> Result
     }
     let confirmed = if work.iter().any(|selection| selection.loses) {
         // What may be lost is not confirmed in passing.
-        let word = match work {
+        let expected = match work {
             [one] => one.situation.state.cluster_id.clone(),
             _ => format!("remove {}", work.len()),
         };
         ui.warn("jobs that could still be recovered are given up, but for the copy");
-        ui.ask(format_args!("Type {word:?} to go on: ")).await? == word
+        ui.ask(format_args!("Type {expected:?} to go on: ")).await? == expected
     } else {
         ui.confirm("Remove it?").await?
     };

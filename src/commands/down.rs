@@ -295,7 +295,7 @@ impl<'a> Plan<'a> {
             rights.push(Right::new("list", "", "pods", namespace));
         }
         if self.removes_ha() && !self.ha.maps.is_empty() {
-            rights.extend(self.removal(&Situation::unattended(self.ha.clone())).rights());
+            rights.extend(Removal::all(&Situation::unattended(self.ha.clone())).rights());
         }
         let denied = access::denied_to_caller(self.connection, rights).await?;
         if denied.is_empty() {
@@ -475,7 +475,7 @@ impl<'a> Plan<'a> {
         let removed = if self.in_earnest() && !names.is_empty() {
             let progress = |what: &str| step.progress(what);
             let situation = ha::unattended(self.connection, state, progress).await?;
-            removal::remove(self.connection, &self.removal(&situation), None, deadline, progress).await?.config_maps
+            removal::remove(self.connection, &Removal::all(&situation), None, deadline, progress).await?.config_maps
         } else {
             names
         };
@@ -489,11 +489,6 @@ impl<'a> Plan<'a> {
         }
         done.extend(removed.iter().map(|name| deleted("ConfigMap", name)));
         Ok(HaState { maps: Vec::new(), ..self.ha.clone() })
-    }
-
-    /// Everything of this data.
-    fn removal<'s>(&self, situation: &'s Situation) -> Removal<'s> {
-        Removal { situation, jobs: situation.judge().jobs.into_keys().collect(), whole: true }
     }
 
     /// Deletes the namespace if `up` created it and nobody has anything in it any more.

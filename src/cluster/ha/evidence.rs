@@ -132,7 +132,9 @@ async fn gather(
     };
     let looked: Vec<_> = futures::stream::iter(states).map(look_at).buffered(PARALLEL).collect().await;
     for (state, mut users) in looked {
-        users.iter_mut().for_each(|user| user.pods_unseen.clone_from(&pods_unseen));
+        for user in &mut users {
+            user.pods_unseen.clone_from(&pods_unseen);
+        }
         let operator = operators.of(&state);
         found.situations.push(Situation { state, users, lease: Lease::NotWatched, operator, seen: BTreeMap::new() });
     }

@@ -50,7 +50,12 @@ pub struct Removed {
     pub restarted: Vec<String>,
 }
 
-impl Removal<'_> {
+impl<'a> Removal<'a> {
+    /// Everything.
+    pub fn all(situation: &'a Situation) -> Self {
+        Removal { situation, jobs: situation.judge().jobs.into_keys().collect(), whole: true }
+    }
+
     /// What the caller needs for it.
     pub fn rights(&self) -> Vec<Right> {
         let namespace = Some(self.situation.state.namespace.as_str());
@@ -100,7 +105,7 @@ impl Removal<'_> {
     }
 
     /// The ConfigMaps of which something goes.
-    fn maps<'a>(&'a self, state: &'a HaState) -> impl Iterator<Item = &'a HaMap> {
+    fn maps<'s>(&'s self, state: &'s HaState) -> impl Iterator<Item = &'s HaMap> {
         state.maps.iter().filter(|map| match &map.kind {
             MapKind::Job(job) => self.jobs.contains(job),
             MapKind::Cluster | MapKind::LegacyLeader => {

@@ -59,7 +59,7 @@ pub(super) async fn rest(
     delete::pods_gone(&there, &awaited, deadline, progress).await
 }
 
-/// Gives a workload the pods again that [`rest`] has taken away.
+/// Gives a workload the pods again that were taken away for it.
 ///
 /// # Errors
 /// It may not be patched, or the API server does not answer.

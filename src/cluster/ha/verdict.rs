@@ -402,8 +402,10 @@ impl User {
         }
         // What was written under another configuration was perhaps on a volume that is no longer mounted.
         if let Some(dir) = self.storage_dir.as_deref().filter(|dir| !is_in(path, dir)) {
-            let why =
-                format!("{path} is not in {dir}, which {} has now: it is not known what was mounted there", self.reference);
+            let why = format!(
+                "{path} is not in {dir}, which {} has now: it is not known what was mounted there",
+                self.reference
+            );
             return Judged::new(Verdict::Unknown, why);
         }
         // A volume of the pod lasts as long as the pod, what is in the container as long as the process.

@@ -132,7 +132,7 @@ impl<'a> Report<'a> {
             Some(Output::Name) => {
                 let maps = self.items.iter().flat_map(|item| &item.config_maps);
                 let gone = maps.filter(|map| map.outcome != Outcome::Kept);
-                ui.data(gone.map(|map| format!("configmap/{}\n", map.name)).collect::<String>())
+                ui.data(gone.fold(String::new(), |text, map| text + "configmap/" + map.name + "\n"))
             }
             Some(Output::Json) => ui.data(document::render(self, document::Format::Json)?),
             Some(Output::Yaml) => ui.data(document::render(self, document::Format::Yaml)?),
@@ -354,7 +354,7 @@ impl RestoreReport {
             None => Ok(()),
             Some(Output::Name) => {
                 let maps = self.items.iter().flat_map(|item| &item.created);
-                ui.data(maps.map(|name| format!("configmap/{name}\n")).collect::<String>())
+                ui.data(maps.fold(String::new(), |text, name| text + "configmap/" + name + "\n"))
             }
             Some(Output::Json) => ui.data(document::render(self, document::Format::Json)?),
             Some(Output::Yaml) => ui.data(document::render(self, document::Format::Yaml)?),

@@ -204,9 +204,9 @@ mod tests {
             sentences(Loss { jobs: &jobs, recoverable: true, ..Loss::default() }),
             ["1 job runs: 76 \"Count\" RUNNING; the next `up` recovers it from its last checkpoint"]
         );
-        let unrecoverable = sentences(Loss { jobs: &jobs, forgotten: &["76".into()], ..Loss::default() });
+        let unrecoverable = sentences(Loss { jobs: &jobs, forgotten: &["76"], ..Loss::default() });
         assert_eq!(unrecoverable, ["1 job runs: 76 \"Count\" RUNNING; it cannot be recovered"]);
-        let loss = Loss { forgotten: &["76".into()], claims: &["flink-storage"], ..Loss::default() };
+        let loss = Loss { forgotten: &["76"], claims: &["flink-storage"], ..Loss::default() };
         assert_eq!(loss.sentences().len(), 2);
     }
 }
