@@ -23,16 +23,18 @@ use crate::output::Ui;
 
 /// Show and remove high-availability data that clusters have left behind
 ///
-/// Flink's high-availability ConfigMaps outlive its clusters, and the next JobManager of the same cluster-id recovers
-/// what stands in them, or dies of it: `Could not recover job with job id ...`. Each gets one of five verdicts:
+/// Flink's high-availability ConfigMaps outlive its clusters, and the next JobManager of the same
+/// cluster-id recovers what stands in them, or dies of it: `Could not recover job with job id ...`.
+/// Each gets one of five verdicts, with the reason:
 ///
-///   live         a JobManager runs on it: it is never removed
-///   recoverable  no cluster runs, and a job or checkpoint may still be there: removed with --include-recoverable
+///   live         a JobManager runs on it: never removed
+///   recoverable  a job or checkpoint may still be there: removed with --include-recoverable
 ///   dead         what it points to is proven to be gone: removed
 ///   leftover     no job stands in it, and no checkpoint: removed
 ///   unknown      neither is proven: removed with --force; --probe may find out
 ///
-/// Nothing is removed before it was confirmed and a copy was written. A cluster that starts meanwhile wins.
+/// Nothing is removed before it was confirmed and a copy was written. A cluster that starts
+/// meanwhile wins.
 #[derive(Debug, Clone, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 #[command(

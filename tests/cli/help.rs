@@ -11,13 +11,14 @@ fn of_the_program() {
     Usage: kubectl flink [OPTIONS] <COMMAND>
 
     Commands:
-      up       Bring a highly available Flink session cluster up
-      status   Show leader, pods, slots, jobs and high-availability data of Flink clusters
-      doctor   Find what is wrong with Flink clusters, in files and live, and say how to mend it
-      down     Take a Flink cluster down
-      render   Write the numbered manifests of a cluster, for kubectl apply or a git repository
-      explain  Explain what the doctor's rules find: why it matters, an example, and how to mend it
-      rules    List the doctor's rules
+      up        Bring a highly available Flink session cluster up
+      status    Show leader, pods, slots, jobs and high-availability data of Flink clusters
+      doctor    Find what is wrong with Flink clusters, in files and live, and say how to mend it
+      clean-ha  Show and remove high-availability data that clusters have left behind
+      down      Take a Flink cluster down
+      render    Write the numbered manifests of a cluster, for kubectl apply or a git repository
+      explain   Explain what the doctor's rules find: why it matters, an example, and how to mend it
+      rules     List the doctor's rules
 
     Options:
       -h, --help

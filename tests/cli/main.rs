@@ -15,6 +15,7 @@
     reason = "tests"
 )]
 
+mod clean_ha;
 mod connection;
 mod doctor;
 mod help;
