@@ -14,7 +14,8 @@ use super::evidence::unattended;
 use super::verdict::{Situation, User};
 use super::{HaState, backup, record, server_time, standstill, state_of};
 use crate::cluster::access::{self, Right};
-use crate::cluster::{Connection, FIELD_MANAGER};
+use crate::cluster::workload::Workload;
+use crate::cluster::{Connection, FIELD_MANAGER, cleanup};
 use crate::error::{Error, Result};
 use crate::flink::ha::{
     APP_LABEL, HaMap, LEADER_ANNOTATION, LeaderRecord, MapKind, TYPE_LABEL, Target, cluster_config_map,
@@ -136,9 +137,11 @@ pub async fn remove(
     if users.is_empty() {
         return take_out(connection, removal, judged, folder, &progress).await;
     }
-    let stopped = async {
+    let mut stopped = Vec::new();
+    let at_rest = async {
         for user in &users {
             progress(&format!("{} is scaled to 0", user.reference));
+            stopped.push(Stopped { connection: connection.clone(), workload: Some(user.workload.clone()) });
             standstill::rest(connection, user, deadline, |left| progress(&format!("waiting for the end of {left}")))
                 .await?;
         }
@@ -153,27 +156,51 @@ pub async fn remove(
         // Another JobManager of the same id would take over now.
         unattended(connection, state, &progress).await.map(|situation| situation.state)
     };
-    let outcome = match stopped.await {
+    let outcome = match at_rest.await {
         Ok(state) => take_out(connection, removal, &state, folder, &progress).await,
         Err(error) => Err(error),
     };
     let mut restarted = Vec::new();
-    for user in &users {
-        let replicas = user.workload.replicas;
-        match standstill::resume(connection, &user.workload, replicas).await {
-            Ok(()) => restarted.push(user.reference.clone()),
-            Err(error) => {
-                let error = outcome.err().unwrap_or(error);
-                return Err(error.hint(format!(
-                    "{} is still scaled to 0; run the same command again, or: kubectl scale {} -n {} --replicas={replicas}",
-                    user.reference,
-                    user.reference,
-                    user.workload.namespace()
-                )));
-            }
+    for (stopped, user) in stopped.into_iter().zip(&users) {
+        if let Err(error) = stopped.resume().await {
+            let (reference, namespace) = (&user.reference, user.workload.namespace());
+            let error = outcome.err().unwrap_or(error);
+            return Err(error.hint(format!(
+                "{reference} is still scaled to 0; run the same command again, or: kubectl scale {reference} \
+                 -n {namespace} --replicas={}",
+                user.workload.replicas
+            )));
         }
+        restarted.push(user.reference.clone());
     }
     outcome.map(|removed| Removed { restarted, ..removed })
+}
+
+/// A workload that was stopped for the removal.
+struct Stopped {
+    connection: Connection,
+    /// None once it is started again.
+    workload: Option<Workload>,
+}
+
+impl Stopped {
+    async fn resume(mut self) -> Result<()> {
+        match self.workload.take() {
+            Some(workload) => standstill::resume(&self.connection, &workload, workload.replicas).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// Also when the command is broken off.
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        let Some(workload) = self.workload.take() else { return };
+        let connection = self.connection.clone();
+        cleanup::begin(async move {
+            let _ = standstill::resume(&connection, &workload, workload.replicas).await;
+        });
+    }
 }
 
 /// The part that changes the ConfigMaps.
@@ -261,8 +288,8 @@ async fn delete_all(
     data.retain(|key, _| !removal.takes(key));
     let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
     let written = if existed { api.replace(&name, &params, &map).await } else { api.create(&params, &map).await };
-    let held = match written {
-        Ok(held) => held,
+    let mut held = match written {
+        Ok(map) => Held { api: api.clone(), map, given_back: Some(given_back) },
         Err(kube::Error::Api(status))
             if status.is_conflict() || status.is_already_exists() || status.is_not_found() =>
         {
@@ -270,7 +297,7 @@ async fn delete_all(
         }
         Err(error) => return Err(error.into()),
     };
-    let whole = removal.whole && HaMap::read(&held).is_none_or(|map| map.pointers.is_empty());
+    let whole = removal.whole && HaMap::read(&held.map).is_none_or(|map| map.pointers.is_empty());
     if !whole {
         removed.entries.extend(entries.iter().map(|key| format!("{name}/{key}")));
     }
@@ -282,7 +309,7 @@ async fn delete_all(
         }
         if whole || !existed {
             progress(&format!("configmap/{name}"));
-            delete(api, &name, &held.metadata).await?;
+            delete(api, &name, &held.map.metadata).await?;
             if existed {
                 removed.config_maps.push(name.clone());
             }
@@ -291,16 +318,49 @@ async fn delete_all(
     };
     let deleted = deleted.await;
     if deleted.is_ok() && (whole || !existed) {
+        held.given_back = None;
         return Ok(());
     }
-    // Given back as a JobManager does that ends in order, whatever came of it. One that has taken it meanwhile keeps it.
-    let mut map = held.clone();
-    set_lease(&mut map, given_back);
-    let written = match api.replace(&name, &params, &map).await {
+    deleted.and(held.give_back().await)
+}
+
+/// A lease that is ours.
+struct Held {
+    api: Api<ConfigMap>,
+    /// The ConfigMap as we have written it.
+    map: ConfigMap,
+    /// The lease as it is given back; none once it is, or the ConfigMap has gone.
+    given_back: Option<String>,
+}
+
+impl Held {
+    /// Gives it back as a JobManager does that ends in order. One that has taken it meanwhile keeps it.
+    async fn give_back(mut self) -> Result<()> {
+        match self.given_back.take() {
+            Some(lease) => write_back(&self.api, self.map.clone(), lease).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// Also when the command is broken off: nobody could lead until the lease is over.
+impl Drop for Held {
+    fn drop(&mut self) {
+        let Some(lease) = self.given_back.take() else { return };
+        let (api, map) = (self.api.clone(), self.map.clone());
+        cleanup::begin(async move {
+            let _ = write_back(&api, map, lease).await;
+        });
+    }
+}
+
+async fn write_back(api: &Api<ConfigMap>, mut map: ConfigMap, lease: String) -> Result<()> {
+    set_lease(&mut map, lease);
+    let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+    match api.replace(map.metadata.name.as_deref().unwrap_or_default(), &params, &map).await {
         Err(kube::Error::Api(status)) if status.is_conflict() || status.is_not_found() => Ok(()),
-        written => written.map(drop),
-    };
-    deleted.and(written.map_err(Into::into))
+        written => Ok(written.map(drop)?),
+    }
 }
 
 fn set_lease(map: &mut ConfigMap, lease: String) {
