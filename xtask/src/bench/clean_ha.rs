@@ -30,9 +30,9 @@ impl Bench {
             self.make(folder.path(), made, clusters)?;
             made = clusters;
             let arguments = ["clean-ha", "--dry-run", "--output=json", "--namespace", NAMESPACE];
-            let before = self.requests()?;
+            let before = self.config_map_requests()?;
             let total = time(&mut self.flink(&arguments))?;
-            let requests = self.requests()? - before;
+            let requests = self.config_map_requests()? - before;
             let ours = total.saturating_sub(WATCHED).as_secs_f64();
             let theirs = self.get()?.as_secs_f64();
             let maps = clusters * MAPS;
@@ -85,7 +85,7 @@ impl Bench {
     }
 
     /// How many requests for ConfigMaps the API server has answered.
-    fn requests(&self) -> Result<u64> {
+    fn config_map_requests(&self) -> Result<u64> {
         let metrics = process::output(&mut self.kubectl(&["get", "--raw", "/metrics"]))?;
         let counts = metrics
             .lines()
