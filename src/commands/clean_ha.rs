@@ -279,18 +279,21 @@ async fn remove(args: &CleanHaArgs, selection: &Selection<'_>, connection: &Conn
     Ok(removed)
 }
 
-/// Starts what an interrupted command has stopped.
+/// Sets right what a command that was ended by force has left: workloads that it has stopped, and its lease.
 async fn resume(found: &Found, args: &CleanHaArgs, connection: &Connection, ui: &Ui) -> Result<()> {
-    for user in found.situations.iter().flat_map(|situation| &situation.users) {
-        let Some(replicas) = standstill::resting(&user.workload) else { continue };
-        if args.dry_run == DryRun::None {
-            standstill::resume(connection, &user.workload, replicas).await?;
-            ui.note(format_args!(
-                "{} is started again: it was stopped by a command that was interrupted",
-                user.reference
-            ));
-        } else {
-            ui.note(format_args!("Would start {} again, which an interrupted command has stopped", user.reference));
+    for situation in &found.situations {
+        let state = &situation.state;
+        if args.dry_run == DryRun::None && removal::give_back_forgotten(connection, state).await? {
+            ui.note(format_args!("The lease of {} is given back: an earlier command had kept it", state.cluster_id));
+        }
+        for user in &situation.users {
+            let Some(replicas) = standstill::resting(&user.workload) else { continue };
+            if args.dry_run == DryRun::None {
+                standstill::resume(connection, &user.workload, replicas).await?;
+                ui.note(format_args!("{} is started again: an earlier command had stopped it", user.reference));
+            } else {
+                ui.note(format_args!("Would start {} again, which an earlier command has stopped", user.reference));
+            }
         }
     }
     Ok(())

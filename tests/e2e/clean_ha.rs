@@ -321,3 +321,36 @@ fn rights_that_are_missing_are_named() {
     assert_eq!(test.fingerprint().len(), before.len() + 2);
     assert_eq!(ha_maps(&test).len(), 3);
 }
+
+#[test]
+fn what_a_killed_command_has_left_is_set_right() {
+    let Some(test) = Test::begin("what_a_killed_command_has_left_is_set_right", Needs::Api) else { return };
+    test.up(&["--ha-storage=pod-local", "--wait=false"]);
+    test.kubectl_here(&["scale", "deployment/flink-jobmanager", "--replicas=0"]);
+    test.kubectl_here(&["annotate", "deployment/flink-jobmanager", "kubectl-flink/replicas=1"]);
+    test.until("the JobManager is gone", || test.pods("jobmanager").is_empty());
+    if !test.exists("configmap/flink-cluster-config-map") {
+        test.create(
+            &serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {
+                "name": "flink-cluster-config-map", "labels": {"app": "flink", "type": "flink-native-kubernetes"},
+            }})
+            .to_string(),
+        );
+    }
+    let now = jiff::Timestamp::now();
+    let lease = format!(
+        r#"{{"holderIdentity":"kubectl-flink-1","leaseDuration":1.0,"acquireTime":"{now}","renewTime":"{now}","leaderTransitions":4}}"#
+    );
+    let lease = format!("control-plane.alpha.kubernetes.io/leader={lease}");
+    test.kubectl_here(&["annotate", "--overwrite", "configmap/flink-cluster-config-map", &lease]);
+
+    test.flink(&["clean-ha", "--dry-run"]).ok().says(&["Would start deployment/flink-jobmanager again"]);
+    assert_eq!(test.get("deployment/flink-jobmanager")["spec"]["replicas"], 0);
+    test.flink(&["clean-ha", "--yes"])
+        .ok()
+        .says(&["lease of flink is given back", "flink-jobmanager is started again"]);
+    let deployment = test.get("deployment/flink-jobmanager");
+    assert_eq!(deployment["spec"]["replicas"], 1);
+    assert!(deployment["metadata"]["annotations"]["kubectl-flink/replicas"].is_null());
+    test.flink(&["clean-ha", "--yes"]).ok().keeps_silent_about(&["given back", "started again"]);
+}

@@ -10,15 +10,20 @@ use kube::api::ObjectMeta;
 use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
-use crate::flink::ha::{HaMap, LEADER_ANNOTATION, is_leaders_key};
+use crate::flink::ha::{HaMap, LEADER_ANNOTATION, LeaderRecord, is_leaders_key};
 use crate::manifests::yaml;
 
 /// What is to be kept of a ConfigMap: the entries that `keep` names. What its leader wrote of itself, and what the API
-/// server did, is left out: put back, it would only mislead.
+/// server did, is left out: put back, it would only mislead. A lease is kept as one that was given back: without any, a
+/// JobManager tries to create the ConfigMap, which is there, and nobody ever leads (`LeaderElector.tryAcquireOrRenew` of
+/// fabric8: "configmaps ... already exists").
 pub(super) fn copy(map: &ConfigMap, keep: impl Fn(&str) -> bool) -> ConfigMap {
     let metadata = &map.metadata;
     let mut annotations = metadata.annotations.clone().unwrap_or_default();
-    annotations.retain(|key, _| key != LEADER_ANNOTATION && !key.starts_with("kubectl-flink/"));
+    annotations.retain(|key, _| !key.starts_with("kubectl-flink/"));
+    if let Some(lease) = annotations.get_mut(LEADER_ANNOTATION) {
+        *lease = LeaderRecord::taken_by("", Timestamp::now(), Some(lease));
+    }
     let data = map.data.iter().flatten().filter(|(key, _)| !is_leaders_key(key) && keep(key));
     ConfigMap {
         metadata: ObjectMeta {
@@ -123,7 +128,7 @@ mod tests {
             "metadata": {
                 "name": "flink-cluster-config-map", "namespace": "a", "uid": "u", "resourceVersion": "7",
                 "labels": {"app": "flink", "type": "flink-native-kubernetes"},
-                "annotations": {LEADER_ANNOTATION: "{}", "kubectl-flink/ha-storage": "{}", "team": "x"},
+                "annotations": {LEADER_ANNOTATION: r#"{"holderIdentity":"gone"}"#, "kubectl-flink/ha-storage": "{}", "team": "x"},
                 "managedFields": [{"manager": "okhttp"}]
             },
             "data": {
@@ -150,12 +155,15 @@ mod tests {
         let read = read(&first, "elsewhere").unwrap();
         assert_eq!(read, [copied]);
         let text = serde_json::to_string(&read[0]).unwrap();
-        for gone in ["uid", "resourceVersion", "control-plane", "kubectl-flink/", "managedFields", "leader", "address"]
+        for gone in
+            ["uid", "resourceVersion", "kubectl-flink/", "managedFields", "leader.restserver", "address", "gone"]
         {
             assert!(!text.contains(gone), "{gone}: {text}");
         }
         assert_eq!(read[0].data.as_ref().unwrap().len(), 1);
-        assert_eq!(read[0].metadata.annotations.as_ref().unwrap()["team"], "x");
+        let annotations = read[0].metadata.annotations.as_ref().unwrap();
+        assert_eq!(annotations["team"], "x");
+        assert_eq!(LeaderRecord::parse(&annotations[LEADER_ANNOTATION]).unwrap().holder, None);
     }
 
     #[test]

@@ -25,6 +25,9 @@ use crate::flink::ha::{
 /// own clock whether our lease is over.
 const CLOCKS: SignedDuration = SignedDuration::from_mins(11);
 
+/// What the name begins with under which we hold a lease.
+const HOLDER: &str = "kubectl-flink-";
+
 /// What is to be removed of a cluster's data.
 #[derive(Debug, Clone)]
 pub struct Removal<'a> {
@@ -263,7 +266,7 @@ async fn delete_all(
     progress: &impl Fn(&str),
 ) -> Result<()> {
     // The lease, and in the same write the entries: who reads the one without us has read the others before.
-    let holder = format!("kubectl-flink-{}", std::process::id());
+    let holder = format!("{HOLDER}{}", std::process::id());
     let name = state.cluster_map().map_or_else(|| cluster_config_map(&state.cluster_id), |map| map.name.clone());
     progress(&format!("taking the lease in configmap/{name}"));
     let own = match (maps.remove(&name), state.cluster_map()) {
@@ -352,6 +355,27 @@ impl Drop for Held {
             let _ = write_back(&api, map, lease).await;
         });
     }
+}
+
+/// Gives back a lease that a command which was ended by force has left; whether there was one.
+///
+/// # Errors
+/// The ConfigMap may not be written, or the API server does not answer.
+pub async fn give_back_forgotten(connection: &Connection, state: &HaState) -> Result<bool> {
+    let is_ours = |map: &&HaMap| {
+        let holder = map.lease.as_ref().and_then(|lease| lease.holder.as_deref());
+        holder.is_some_and(|holder| holder.starts_with(HOLDER))
+    };
+    let Some(seen) = state.maps.iter().find(is_ours) else { return Ok(false) };
+    let api: Api<ConfigMap> = Api::namespaced(connection.client.clone(), &state.namespace);
+    let Some(map) = api.get_opt(&seen.name).await? else { return Ok(false) };
+    if as_seen(seen, &map).is_err() {
+        return Ok(false);
+    }
+    let before = map.metadata.annotations.as_ref().and_then(|all| all.get(LEADER_ANNOTATION));
+    let lease = LeaderRecord::taken_by("", server_time(connection).await?, before.map(String::as_str));
+    write_back(&api, map, lease).await?;
+    Ok(true)
 }
 
 async fn write_back(api: &Api<ConfigMap>, mut map: ConfigMap, lease: String) -> Result<()> {
