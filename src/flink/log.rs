@@ -117,7 +117,9 @@ pub struct Unrecoverable {
     pub key: Option<String>,
     /// The ConfigMap that holds the entry.
     pub config_map: Option<String>,
-    /// The file that is not there. None where another cause is given.
+    /// A file is not there; otherwise another cause is given.
+    pub gone: bool,
+    /// That file, where the log names it: S3 does not.
     pub missing: Option<String>,
 }
 
@@ -139,8 +141,11 @@ pub fn unrecoverable(log: &str) -> Option<Unrecoverable> {
             .iter()
             .any(|gone| rest.contains(gone))
     });
+    // AmazonS3Exception: The specified key does not exist. (Service: Amazon S3; Status Code: 404; Error Code: NoSuchKey; ...
+    let no_such_key = after("NoSuchKey").is_some();
     Some(Unrecoverable {
         job: id(rest),
+        gone: missing.is_some() || no_such_key,
         key,
         config_map: maps.map(|(map, _)| map.to_owned()).next_back(),
         missing: missing.map(|rest| path_in(rest).to_owned()),
@@ -280,7 +285,12 @@ Caused by: java.io.FileNotFoundException: /tmp/flink/ha/default/submittedJobGrap
         assert_eq!(found.config_map.as_deref(), Some("flink-cluster-config-map"));
         assert_eq!(found.missing.as_deref(), Some("/tmp/flink/ha/default/submittedJobGraph76"));
         let denied = unrecoverable(&log.replace("No such file or directory", "Permission denied")).unwrap();
-        assert_eq!((denied.job.as_str(), denied.missing), (job, None));
+        assert_eq!((denied.job.as_str(), denied.gone, denied.missing), (job, false, None));
+        let presto = "com.amazonaws.services.s3.model.AmazonS3Exception: The specified key does not exist. (Service: Amazon \
+                      S3; Status Code: 404; Error Code: NoSuchKey; Request ID: 18EA; Proxy: null)";
+        let on_s3 = log.lines().filter(|line| !line.contains("FileNotFound")).collect::<Vec<_>>().join("\n");
+        let on_s3 = unrecoverable(&format!("{on_s3}\nCaused by: {presto}")).unwrap();
+        assert_eq!((on_s3.gone, on_s3.missing), (true, None));
         for (message, path) in [
             ("No such file or directory: s3a://b/ha/submittedJobGraph76", "s3a://b/ha/submittedJobGraph76"),
             ("File does not exist: /ha/submittedJobGraph76", "/ha/submittedJobGraph76"),

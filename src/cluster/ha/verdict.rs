@@ -421,7 +421,7 @@ impl User {
         // None of these pods has run the job: it has missed the file, or was made after the job's last word.
         let strange = self.pods.iter().all(|pod| match &pod.state {
             PodState::CrashesOnRecovery(failure) => {
-                let missed = failure.job == job && failure.missing.is_some();
+                let missed = failure.job == job && failure.gone;
                 missed || written.zip(pod.created).is_some_and(|(written, created)| written < created)
             }
             PodState::Alive(_) => false,

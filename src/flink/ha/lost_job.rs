@@ -10,8 +10,8 @@ use crate::flink::storage::{self, Storage};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LostJob {
     job: String,
-    /// The file, in the words of the log.
-    missing: String,
+    /// The file, in the words of the log, if it names it.
+    missing: Option<String>,
     /// The file, in the words of the ConfigMap, which has its file system too.
     pointer: Option<String>,
     /// The ConfigMap that points to it.
@@ -26,7 +26,7 @@ impl LostJob {
     /// Finds it in the log of a JobManager that ended. The ConfigMaps are in `namespace`, and of the cluster-id that the
     /// log names; where it names none, of the one that is given. None where no job, or no file, is said to be missing.
     pub fn of_log(log: &str, namespace: &str, cluster_id: Option<&str>) -> Option<LostJob> {
-        let Unrecoverable { job, config_map, missing, .. } = unrecoverable(log)?;
+        let Unrecoverable { job, config_map, missing, .. } = unrecoverable(log).filter(|failure| failure.gone)?;
         // A job's own has no entry that a new leader begins with.
         let named = config_map.and_then(|map| Some((MapName::parse(&map)?, map)));
         let (cluster_id, config_map) = match named {
@@ -37,7 +37,7 @@ impl LostJob {
             None => (cluster_id?.to_owned(), cluster_config_map(cluster_id?)),
         };
         let namespace = namespace.to_owned();
-        Some(LostJob { job, missing: missing?, pointer: None, config_map, namespace, cluster_id, checkpoint: None })
+        Some(LostJob { job, missing, pointer: None, config_map, namespace, cluster_id, checkpoint: None })
     }
 
     /// The namespace and the names of the ConfigMaps that tell more of it.
@@ -61,14 +61,15 @@ impl LostJob {
 
     /// What is wrong, in one clause.
     pub fn message(&self) -> String {
-        let LostJob { job, missing, config_map, .. } = self;
-        format!("job {job} cannot be recovered: configmap/{config_map} points to {missing}, which is not there")
+        let LostJob { job, missing, pointer, config_map, .. } = self;
+        let file = missing.as_ref().or(pointer.as_ref()).map_or("a file", String::as_str);
+        format!("job {job} cannot be recovered: configmap/{config_map} points to {file}, which is not there")
     }
 
     /// What mends it, and what is lost by that; the JobManager runs in this container of such a pod.
     pub fn remedy(&self, pod: &PodSpec, container: &str) -> String {
         let LostJob { job, namespace, cluster_id, .. } = self;
-        let file = self.pointer.as_ref().unwrap_or(&self.missing);
+        let file = self.pointer.as_ref().or(self.missing.as_ref()).map_or("", String::as_str);
         let (first, probe) = match storage::behind(pod, container, file) {
             Storage::PodLocal => ("no volume that outlives a pod is mounted there".to_owned(), ""),
             Storage::Uri(_) => ("put the file back, if there is a copy of it".to_owned(), " --probe"),
