@@ -173,6 +173,69 @@ fn durable(version: &str, name: &'static str) {
     test.flink(&["status", "flink"]).ok();
 }
 
+/// `clean-ha` against JobManagers that start: whoever is first wins, and nobody starts from half of a job.
+#[test]
+fn real_jobmanagers_start_meanwhile() {
+    let name = "real_jobmanagers_start_meanwhile";
+    let Some(test) = Test::begin(name, Needs::Bed) else { return };
+    let test = test.with_namespace(&[]);
+    let folder = tempfile::tempdir().unwrap();
+    let s3 = test.s3();
+    let up: Vec<&str> = SIZES.iter().copied().chain(s3.iter().map(String::as_str)).collect();
+    test.up(&up);
+    let flink = Flink::of(&test, "flink");
+    let job = flink.start_job("1.20.5", 1);
+    let scale = |replicas: &str| {
+        test.kubectl_here(&["scale", "deployment/flink-jobmanager", &format!("--replicas={replicas}")]);
+    };
+    let stop = || {
+        scale("0");
+        test.until("the JobManager is gone", || test.pods("jobmanager").is_empty());
+        test.until("its pod too", || {
+            test.list("pods").iter().all(|pod| !pod.to_string().contains("flink-jobmanager-"))
+        });
+    };
+    // Milliseconds by which clean-ha begins after the JobManager's pod is asked for; below zero, before.
+    for delay in [-900, -300, 0, 300, 2000] {
+        let before = flink.saved(&job);
+        stop();
+        let begun = std::time::Instant::now();
+        let pause = |milliseconds: i64| {
+            std::thread::sleep(std::time::Duration::from_millis(milliseconds.max(0).unsigned_abs()));
+        };
+        let run = std::thread::scope(|scope| {
+            let cleaning = scope.spawn(|| {
+                pause(delay);
+                clean_ha(&test, folder.path(), &["flink", "--include-recoverable", "--yes", "-o", "name"])
+            });
+            pause(-delay);
+            scale("1");
+            cleaning.join().unwrap()
+        });
+        let removed = run.stdout.contains("flink-cluster-config-map");
+        test.announce(&format!(
+            "RACE {delay} ms: exit code {}, {}",
+            run.code,
+            if removed { "removed" } else { "kept" }
+        ));
+        if removed {
+            test.until("it serves without the job", || {
+                flink.ask("/jobs/overview").is_some_and(|jobs| jobs["jobs"].as_array().is_some_and(Vec::is_empty))
+            });
+            stop();
+            let mut copies: Vec<_> =
+                std::fs::read_dir(folder.path()).unwrap().flatten().map(|file| file.path()).collect();
+            copies.sort();
+            // What the JobManager that was quicker than the restoration has made is in nobody's way.
+            test.flink(&["clean-ha", "--restore", copies.last().unwrap().to_str().unwrap()]).ok();
+            scale("1");
+        } else {
+            assert!(run.code == 0 || run.code == 3, "{run}");
+        }
+        flink.recovers(&format!("race {delay} ms"), &job, &before, begun);
+    }
+}
+
 /// The entries of a ConfigMap that point to files, under the job that they are of.
 fn files_of(test: &Test, map: &Value) -> Vec<(String, String)> {
     let name = map["metadata"]["name"].as_str().unwrap();

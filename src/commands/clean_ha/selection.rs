@@ -113,7 +113,8 @@ impl<'a> Selection<'a> {
             let wanted = match choice.jobs {
                 Jobs::All => true,
                 Jobs::Given { ids, .. } if ids.contains(id) => {
-                    if let Some(error) = refusal(id, judged, withheld(id), choice) {
+                    let known = situation.state.cluster_map().is_some_and(|map| map.jobs().contains(&id.as_str()));
+                    if let Some(error) = refusal(id, judged, known, withheld(id), choice) {
                         return Err(error);
                     }
                     true
@@ -204,12 +205,14 @@ fn left(verdict: Verdict, withheld: bool) -> Left {
 }
 
 /// Why a job that was named is not removed.
-fn refusal(id: &str, judged: &Judged, withheld: bool, choice: &Choice<'_>) -> Option<Error> {
+fn refusal(id: &str, judged: &Judged, known: bool, withheld: bool, choice: &Choice<'_>) -> Option<Error> {
     if choice.allows(judged.verdict) && !withheld {
         return None;
     }
     let message = format!("nothing was removed: job {id} is {}: {}", judged.verdict, judged.why);
     Some(match judged.verdict {
+        Verdict::Live if !known => Error::could_not_run(message)
+            .hint("the cluster does not know the job: scale its JobManagers to 0, and run the same command again"),
         Verdict::Live => Error::could_not_run(message).hint(
             "cancel the job in Flink, and Flink removes its data: POST /jobs/ID/stop or PATCH /jobs/ID?mode=cancel",
         ),
@@ -223,8 +226,8 @@ fn refusal(id: &str, judged: &Judged, withheld: bool, choice: &Choice<'_>) -> Op
 pub(super) fn summary(left: &[Left]) -> Vec<String> {
     let lines = [
         (Left::Live, "live", "a cluster runs on it"),
-        (Left::Recoverable, "recoverable", "remove it all the same: --include-recoverable"),
-        (Left::Unknown, "unknown", "look whether the files are there: --probe; remove it all the same: --force"),
+        (Left::Recoverable, "recoverable", "given up with --include-recoverable"),
+        (Left::Unknown, "unknown", "--probe looks whether the files are there; removed with --force"),
         (Left::Withheld, "recoverable", "left to its owner"),
     ];
     let count = |kind| left.iter().filter(|one| **one == kind).count();
