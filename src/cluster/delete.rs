@@ -15,7 +15,7 @@ use kube::discovery::{Discovery, Scope, verbs};
 use tokio::time::{Instant, sleep};
 
 use super::access::{PARALLEL, known};
-use super::workload::{Workload, controller};
+use super::workload::{Workload, controller, has_ended};
 use super::{Connection, FIELD_MANAGER};
 use crate::error::{Error, Result};
 use crate::flink::role::{Process, Role};
@@ -194,12 +194,15 @@ pub struct Awaited {
     pub controllers: Vec<(String, String)>,
     /// NAME, by which the dying JobManagers of an earlier attempt are known, whose controller is gone already.
     pub dying_jobmanagers_of: Option<String>,
+    /// Pods that have ended and are still there count too: an owner that is deleted takes them along, one that is scaled
+    /// to 0 does not.
+    pub ended_too: bool,
 }
 
 impl Awaited {
     fn includes(&self, pod: &Pod) -> bool {
         if controller(pod).is_some_and(|maker| self.controllers.contains(&maker)) {
-            return true;
+            return self.ended_too || !has_ended(pod);
         }
         let label = pod.metadata.labels.as_ref().and_then(|labels| labels.get(INSTANCE_LABEL));
         pod.metadata.deletion_timestamp.is_some()
@@ -508,7 +511,7 @@ mod tests {
             serde_json::from_value(pod).unwrap()
         };
         let controllers = vec![("StatefulSet".to_owned(), "jm".to_owned())];
-        let awaited = Awaited { controllers, dying_jobmanagers_of: Some("flink".into()) };
+        let awaited = Awaited { controllers, dying_jobmanagers_of: Some("flink".into()), ended_too: true };
         assert!(awaited.includes(&pod("a", false, "jm")));
         assert!(awaited.includes(&pod("a", true, "earlier")));
         assert!(!awaited.includes(&pod("a", false, "somebody-elses")));

@@ -91,6 +91,12 @@ pub fn ha_storage_dir(configuration: &Configuration) -> Option<&str> {
     configuration.first(&["high-availability.storageDir", "high-availability.zookeeper.storageDir"])
 }
 
+/// `fs.default-scheme`, without a slash at its end, unless it is the local file system.
+pub fn default_scheme(configuration: &Configuration) -> Option<&str> {
+    let scheme = configuration.get("fs.default-scheme").filter(|scheme| !scheme.starts_with("file:"))?;
+    Some(scheme.trim_end_matches('/'))
+}
+
 /// Where a cluster keeps the files that its high-availability data points to.
 pub fn ha_storage(cluster: &FlinkCluster) -> Storage {
     let ha = ha_type(&cluster.configuration);
@@ -98,11 +104,8 @@ pub fn ha_storage(cluster: &FlinkCluster) -> Storage {
         return if cluster.configuration_unknown.is_some() { Storage::Unknown } else { Storage::None };
     }
     let Some(dir) = ha_storage_dir(&cluster.configuration) else { return Storage::None };
-    if dir.starts_with('/')
-        && let Some(scheme) =
-            cluster.configuration.get("fs.default-scheme").filter(|scheme| !scheme.starts_with("file:"))
-    {
-        return Storage::Uri(format!("{}{dir}", scheme.trim_end_matches('/')));
+    if let Some(scheme) = default_scheme(&cluster.configuration).filter(|_| dir.starts_with('/')) {
+        return Storage::Uri(format!("{scheme}{dir}"));
     }
     match &cluster.jobmanager.template.spec {
         Some(spec) => storage::behind(spec, &cluster.jobmanager.process.container, dir),

@@ -52,7 +52,7 @@ impl Workload {
     pub fn of_job(job: Job) -> Option<Workload> {
         let spec = job.spec?;
         let status = job.status.unwrap_or_default();
-        let replicas = spec.parallelism.unwrap_or(1);
+        let replicas = if spec.suspend == Some(true) { 0 } else { spec.parallelism.unwrap_or(1) };
         let mut workload = Self::new("Job", job.metadata, spec.template, replicas, status.ready)?;
         workload.finished = status
             .conditions
@@ -183,10 +183,14 @@ pub fn is_ready(pod: &Pod) -> bool {
     conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
+/// None of its containers will ever run again.
+pub fn has_ended(pod: &Pod) -> bool {
+    matches!(pod.status.as_ref().and_then(|status| status.phase.as_deref()), Some("Succeeded" | "Failed"))
+}
+
 /// The pod is not on its way out and has not ended.
 pub fn is_alive(pod: &Pod) -> bool {
-    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
-    pod.metadata.deletion_timestamp.is_none() && !matches!(phase, Some("Succeeded" | "Failed"))
+    pod.metadata.deletion_timestamp.is_none() && !has_ended(pod)
 }
 
 #[cfg(test)]

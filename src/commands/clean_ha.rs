@@ -118,13 +118,17 @@ pub async fn run(args: &CleanHaArgs, connection: &ConnectionArgs, ui: &Ui) -> Re
     for what in &found.not_checked {
         ui.warn(format_args!("not checked: {what}"));
     }
-    if judged.is_empty() {
-        nothing_there(args, &connection)?;
-        ui.note(format_args!("No high-availability ConfigMaps {}.", place(args, &connection)));
-        return report.print(args.output, ui);
-    }
     let jobs = Jobs::given(&args.job);
-    jobs.known(&judged)?;
+    // What an earlier command has removed before it was interrupted is not there any more.
+    if found.resting.is_empty() {
+        if judged.is_empty() {
+            nothing_there(args, &connection)?;
+        }
+        jobs.known(&judged)?;
+    }
+    if judged.is_empty() {
+        ui.note(format_args!("No high-availability ConfigMaps {}.", place(args, &connection)));
+    }
     let selections: Vec<Selection<'_>> = judged
         .iter()
         .map(|(situation, judgement)| {
@@ -138,7 +142,9 @@ pub async fn run(args: &CleanHaArgs, connection: &ConnectionArgs, ui: &Ui) -> Re
         ui.note(line);
     }
     if work.is_empty() {
-        ui.note("Nothing is to be removed.");
+        if !judged.is_empty() {
+            ui.note("Nothing is to be removed.");
+        }
         resume(&found, args, &connection, ui).await?;
         return report.print(args.output, ui);
     }
@@ -167,9 +173,7 @@ pub async fn run(args: &CleanHaArgs, connection: &ConnectionArgs, ui: &Ui) -> Re
             }
         }
     }
-    if failure.is_none() {
-        resume(&found, args, &connection, ui).await?;
-    }
+    resume(&found, args, &connection, ui).await?;
     report.print(args.output, ui)?;
     failure.map_or(Ok(()), Err)
 }
@@ -286,14 +290,14 @@ async fn resume(found: &Found, args: &CleanHaArgs, connection: &Connection, ui: 
         if args.dry_run == DryRun::None && removal::give_back_forgotten(connection, state).await? {
             ui.note(format_args!("The lease of {} is given back: an earlier command had kept it", state.cluster_id));
         }
-        for user in &situation.users {
-            let Some(replicas) = standstill::resting(&user.workload) else { continue };
-            if args.dry_run == DryRun::None {
-                standstill::resume(connection, &user.workload, replicas).await?;
-                ui.note(format_args!("{} is started again: an earlier command had stopped it", user.reference));
-            } else {
-                ui.note(format_args!("Would start {} again, which an earlier command has stopped", user.reference));
-            }
+    }
+    for (workload, replicas) in &found.resting {
+        let reference = format!("{}/{}", workload.kind.to_lowercase(), workload.name);
+        if args.dry_run == DryRun::None {
+            standstill::resume(connection, workload, *replicas).await?;
+            ui.note(format_args!("{reference} is started again: an earlier command had stopped it"));
+        } else {
+            ui.note(format_args!("Would start {reference} again, which an earlier command has stopped"));
         }
     }
     Ok(())

@@ -442,6 +442,7 @@ impl<'a> Plan<'a> {
                     .chain(self.dying.iter().filter(|_| jobmanagers).cloned())
                     .collect(),
                 dying_jobmanagers_of: jobmanagers.then(|| self.args.name.clone()),
+                ended_too: true,
             };
             let gone = delete::pods_gone(self.connection, &awaited, deadline, |left| step.progress(left)).await;
             if let Err(error) = gone {
@@ -466,7 +467,13 @@ impl<'a> Plan<'a> {
         let names: Vec<String> = state.maps.iter().map(|map| map.name.clone()).collect();
         if !self.removes_ha() {
             if self.in_earnest() && !matches!(self.fate, HaFate::Kept(Kept::InUse(_))) {
-                ha::record::leave(self.connection, &state, &self.storage).await?;
+                // It only helps a later clean-ha: whoever may not write it has taken the cluster down all the same.
+                if let Err(error) = ha::record::leave(self.connection, &state, &self.storage).await {
+                    ui.warn(format_args!(
+                        "what storage is behind the HA ConfigMaps is not noted on them: {}",
+                        error.message
+                    ));
+                }
             }
             done.extend(names.iter().map(|name| kept("ConfigMap", name)));
             return Ok(state);

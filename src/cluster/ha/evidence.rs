@@ -5,16 +5,18 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::StreamExt;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::apps::v1::ReplicaSet;
+use k8s_openapi::api::core::v1::{Pod, PodSpec};
 use kube::api::{Api, ApiResource, DynamicObject, ListParams, LogParams};
+use kube::core::Selector;
 
 use super::verdict::{Lease, Operator, PodState, SeenPod, Situation, User};
-use super::{HaState, read, state_of, watch};
+use super::{HaState, read, standstill, state_of, watch};
 use crate::cluster::Connection;
 use crate::cluster::access::{PARALLEL, is_forbidden};
 use crate::cluster::discover::{self, FlinkCluster, PAGE, Scope};
 use crate::cluster::probe;
-use crate::cluster::workload::is_ready;
+use crate::cluster::workload::{Workload, has_ended, is_ready};
 use crate::error::{Error, Result};
 use crate::flink::log::unrecoverable;
 
@@ -35,6 +37,8 @@ pub struct Look {
 pub struct Found {
     /// By namespace and cluster-id.
     pub situations: Vec<Situation>,
+    /// Workloads that an earlier command has stopped and not started again, with how many pods they had.
+    pub resting: Vec<(Workload, i32)>,
     /// What could not be seen, in words.
     pub not_checked: Vec<String>,
 }
@@ -104,9 +108,6 @@ async fn gather(
     states: Vec<HaState>,
     progress: impl Fn(&str),
 ) -> Result<Found> {
-    if states.is_empty() {
-        return Ok(Found::default());
-    }
     let (clusters, operators) = futures::join!(discover::clusters(connection, scope), operators(connection, scope));
     let mut found = Found::default();
     let (clusters, pods_unseen) = match clusters {
@@ -120,6 +121,9 @@ async fn gather(
             (Vec::new(), None)
         }
     };
+    found.resting = (clusters.iter())
+        .filter_map(|cluster| Some((cluster.jobmanager.clone(), standstill::resting(&cluster.jobmanager)?)))
+        .collect();
     let operators = operators?;
     if let Operators::Unknown(why) = &operators {
         found.not_checked.push(why.clone());
@@ -168,6 +172,7 @@ async fn user(connection: &Connection, cluster: &FlinkCluster) -> User {
     let workload = cluster.jobmanager.clone();
     let mut pods = Vec::new();
     let all = cluster.jobmanager_pods.iter();
+    // One that is being deleted may still be writing.
     for pod in all.filter(|pod| !has_ended(pod)) {
         pods.push(SeenPod {
             name: pod.metadata.name.clone().unwrap_or_default(),
@@ -178,16 +183,51 @@ async fn user(connection: &Connection, cluster: &FlinkCluster) -> User {
     User {
         reference: format!("{}/{}", workload.kind.to_lowercase(), workload.name),
         operator: Some(cluster.made_by.clone()).filter(|made_by| made_by.starts_with("Flink") && made_by.contains('/')),
+        earlier: earlier(connection, &workload).await,
         storage_dir: discover::ha_storage_dir(&cluster.configuration).map(str::to_owned),
+        default_scheme: discover::default_scheme(&cluster.configuration).map(str::to_owned),
         workload,
         pods,
         pods_unseen: None,
     }
 }
 
-/// One that is being deleted may still be writing.
-fn has_ended(pod: &Pod) -> bool {
-    matches!(pod.status.as_ref().and_then(|status| status.phase.as_deref()), Some("Succeeded" | "Failed"))
+/// What a Deployment's pods were made from before: its old ReplicaSets, if they may be listed.
+async fn earlier(connection: &Connection, workload: &Workload) -> Vec<PodSpec> {
+    let Some(deployment) = &workload.deployment else { return Vec::new() };
+    let api: Api<ReplicaSet> = Api::namespaced(connection.client.clone(), workload.namespace());
+    let selector = deployment.spec.as_ref().and_then(|spec| Selector::try_from(spec.selector.clone()).ok());
+    let Some(selector) = selector else { return Vec::new() };
+    let sets = api.list(&ListParams::default().labels_from(&selector)).await;
+    let is_own = |set: &ReplicaSet| {
+        let mut owners = set.metadata.owner_references.iter().flatten();
+        owners.any(|owner| Some(&owner.uid) == deployment.metadata.uid.as_ref())
+    };
+    let sets = sets.map(|list| list.items).unwrap_or_default();
+    sets.into_iter().filter(is_own).filter_map(|set| set.spec?.template?.spec).collect()
+}
+
+/// The pods of the workloads that go by this data, as they are now: a JobManager that has come up meanwhile, or a workload
+/// that has become another, makes what was judged void.
+///
+/// # Errors
+/// They are not what they were, or the API server does not answer.
+pub(super) async fn still_crashing(connection: &Connection, judged: &Situation) -> Result<()> {
+    let scope = Scope::Namespace(judged.state.namespace.clone());
+    let clusters = discover::clusters(connection, &scope).await?.clusters;
+    for cluster in clusters.iter().filter(|cluster| goes_by(cluster, &judged.state)) {
+        let now = user(connection, cluster).await;
+        let alive = now.pods.iter().find_map(|pod| match &pod.state {
+            PodState::Alive(why) => Some(format!("pod/{} {why}", pod.name)),
+            PodState::CrashesOnRecovery(_) => None,
+        });
+        let same = judged.users.iter().any(|user| user.workload.template == now.workload.template);
+        if let Some(why) = alive.or_else(|| (!same).then(|| format!("{} has been changed", now.reference))) {
+            return Err(Error::could_not_run(format!("nothing was removed: {why}, since it was judged"))
+                .hint("look again: run the same command once more"));
+        }
+    }
+    Ok(())
 }
 
 async fn pod_state(connection: &Connection, namespace: &str, pod: &Pod, container: &str) -> PodState {

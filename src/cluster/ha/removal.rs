@@ -10,7 +10,7 @@ use kube::Api;
 use kube::api::{DeleteParams, ObjectMeta, PostParams, Preconditions};
 use tokio::time::Instant;
 
-use super::evidence::unattended;
+use super::evidence::{still_crashing, unattended};
 use super::verdict::{Situation, User};
 use super::{HaState, backup, record, server_time, standstill, state_of};
 use crate::cluster::access::{self, Right};
@@ -80,6 +80,10 @@ impl<'a> Removal<'a> {
     /// # Errors
     /// Rights are missing, or the API server does not answer.
     pub async fn preflight(&self, connection: &Connection) -> Result<()> {
+        if let Some(user) = self.situation.crashing().find(|user| !standstill::is_possible(&user.workload)) {
+            return Err(Error::could_not_run(format!("nothing was removed: {} cannot be scaled to 0", user.reference))
+                .hint("delete it, or scale to 0 what makes it, and run the same command again"));
+        }
         let denied = access::denied_to_caller(connection, self.rights()).await?;
         if denied.is_empty() {
             return Ok(());
@@ -142,6 +146,8 @@ pub async fn remove(
     }
     let mut stopped = Vec::new();
     let at_rest = async {
+        // Time has passed since it was judged: there was a question to answer.
+        still_crashing(connection, removal.situation).await?;
         for user in &users {
             progress(&format!("{} is scaled to 0", user.reference));
             stopped.push(Stopped { connection: connection.clone(), workload: Some(user.workload.clone()) });
@@ -188,10 +194,11 @@ struct Stopped {
 
 impl Stopped {
     async fn resume(mut self) -> Result<()> {
-        match self.workload.take() {
-            Some(workload) => standstill::resume(&self.connection, &workload, workload.replicas).await,
-            None => Ok(()),
+        if let Some(workload) = &self.workload {
+            standstill::resume(&self.connection, workload, workload.replicas).await?;
         }
+        self.workload = None;
+        Ok(())
     }
 }
 
@@ -243,7 +250,9 @@ async fn take_out(
         }
     }
     if let Some(folder) = folder {
-        let copies: Vec<ConfigMap> = (maps.iter())
+        // The cluster's comes last: it leads to the others.
+        let (shared, of_jobs): (Vec<_>, Vec<_>) = maps.iter().partition(|(name, _)| is_shared(name));
+        let copies: Vec<ConfigMap> = (of_jobs.into_iter().chain(shared))
             .map(|(name, map)| backup::copy(map, |key| !is_shared(name) || removal.whole || removal.takes(key)))
             .collect();
         removed.backup = Some(backup::write(folder, &state.namespace, &state.cluster_id, &copies)?);
@@ -339,10 +348,11 @@ struct Held {
 impl Held {
     /// Gives it back as a JobManager does that ends in order. One that has taken it meanwhile keeps it.
     async fn give_back(mut self) -> Result<()> {
-        match self.given_back.take() {
-            Some(lease) => write_back(&self.api, self.map.clone(), lease).await,
-            None => Ok(()),
+        if let Some(lease) = self.given_back.clone() {
+            write_back(&self.api, self.map.clone(), lease).await?;
         }
+        self.given_back = None;
+        Ok(())
     }
 }
 

@@ -90,6 +90,13 @@ pub async fn restore(connection: &Connection, copy: &Copy, there: &Situation, dr
     for map in &copy.maps {
         let name = map.metadata.name.as_deref().unwrap_or_default();
         let now = api.get_opt(name).await?;
+        let seen = there.state.maps.iter().find(|map| map.name == name).map(|map| &map.resource_version);
+        if now.as_ref().and_then(|now| now.metadata.resource_version.as_ref()) != seen {
+            return Err(Error::could_not_run(format!(
+                "nothing was put back: configmap/{name} has changed since it was looked at: a JobManager may have started"
+            ))
+            .hint("look again: run the same command once more"));
+        }
         if let Some(key) = now.as_ref().and_then(|now| disagreement(map, now)) {
             return Err(Error::could_not_run(format!(
                 "nothing was put back: {key} in configmap/{name} is there, and has another value than in the copy"

@@ -32,6 +32,11 @@ pub fn right(workload: &Workload) -> Right {
     Right::new("patch", group, plural, Some(workload.namespace()))
 }
 
+/// Whether it is of a kind that can be put to rest: nothing else makes its pods again.
+pub fn is_possible(workload: &Workload) -> bool {
+    matches!(workload.kind.as_str(), "Deployment" | "StatefulSet" | "Job")
+}
+
 /// Takes a workload's pods away, and waits until they are gone.
 ///
 /// # Errors
@@ -44,17 +49,16 @@ pub(super) async fn rest(
 ) -> Result<()> {
     let workload = &user.workload;
     let (spec, replicas) = match workload.kind.as_str() {
-        "Deployment" | "StatefulSet" => (json!({"replicas": 0}), workload.replicas),
-        "Job" => (json!({"suspend": true}), 1),
-        _ => {
-            return Err(Error::could_not_run(format!("{} cannot be scaled to 0", user.reference))
-                .hint("delete it, and run the same command again"));
-        }
+        "Job" => (json!({"suspend": true}), workload.replicas),
+        _ => (json!({"replicas": 0}), workload.replicas),
     };
     let annotations = json!({ REPLICAS: replicas.to_string() });
     patch(connection, workload, &json!({"metadata": {"annotations": annotations}, "spec": spec})).await?;
-    let awaited =
-        Awaited { controllers: vec![(workload.kind.clone(), workload.name.clone())], dying_jobmanagers_of: None };
+    let awaited = Awaited {
+        controllers: vec![(workload.kind.clone(), workload.name.clone())],
+        dying_jobmanagers_of: None,
+        ended_too: false,
+    };
     let there = Connection { namespace: workload.namespace().to_owned(), ..connection.clone() };
     delete::pods_gone(&there, &awaited, deadline, progress).await
 }
@@ -80,9 +84,10 @@ async fn patch(connection: &Connection, workload: &Workload, change: &Value) -> 
         "Job" => {
             Api::<Job>::namespaced(client, namespace).patch(name, &params, &patch).await?;
         }
-        _ => {
+        "Deployment" => {
             Api::<Deployment>::namespaced(client, namespace).patch(name, &params, &patch).await?;
         }
+        kind => return Err(Error::could_not_run(format!("{}/{name} cannot be scaled", kind.to_lowercase()))),
     }
     Ok(())
 }

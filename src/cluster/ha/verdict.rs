@@ -10,6 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::PodSpec;
 use serde::Serialize;
 
 use super::HaState;
@@ -94,8 +95,13 @@ pub struct User {
     pub reference: String,
     /// Who made it, where that is an operator's resource.
     pub operator: Option<String>,
+    /// What its pods were made from before, as far as that is still known: the entries may be older than the workload's
+    /// present form.
+    pub earlier: Vec<PodSpec>,
     /// `high-availability.storageDir`, where it is known.
     pub storage_dir: Option<String>,
+    /// `fs.default-scheme`, if that is not the local file system: paths without a scheme are in this one.
+    pub default_scheme: Option<String>,
     /// Its pods that have not ended.
     pub pods: Vec<SeenPod>,
     /// Why there may be pods that were not seen.
@@ -276,8 +282,13 @@ impl Situation {
         let Some(path) = &pointer.path else {
             return Judged::new(Verdict::Unknown, format!("what {} points to cannot be read from it", pointer.key));
         };
-        match self.seen.get(path) {
+        match self.seen.get(&self.in_full(path)) {
             Some(Presence::There) => return Judged::new(Verdict::Recoverable, format!("{path} is there")),
+            Some(Presence::Gone) if self.users.iter().any(|user| user.storage(path) != self.users[0].storage(path)) => {
+                let why =
+                    format!("the probe did not find {path} for one of several workloads, which have other storage");
+                return Judged::new(Verdict::Unknown, why);
+            }
             Some(Presence::Gone) if self.users.iter().any(|user| user.may_see_another_node(path)) => {
                 let why = format!("the probe did not find {path}, and may have looked at another node's folder");
                 return Judged::new(Verdict::Unknown, why);
@@ -351,14 +362,17 @@ impl Situation {
     pub fn files(&self) -> Vec<String> {
         let pointers = self.state.maps.iter().flat_map(|map| &map.pointers);
         let paths: BTreeSet<&String> = pointers.filter_map(|pointer| pointer.path.as_ref()).collect();
-        paths
-            .into_iter()
-            .filter(|path| !self.users.iter().any(|user| user.storage(path) == Storage::PodLocal))
-            .cloned()
-            .collect()
+        let outlives = |path: &&String| !self.users.iter().any(|user| user.storage(path) == Storage::PodLocal);
+        paths.into_iter().filter(outlives).map(|path| self.in_full(path)).collect()
     }
 
-    /// The workloads that have to be at rest before anything is changed: whose JobManagers end at each recovery.
+    /// A path with its scheme, where it is in the default file system.
+    fn in_full(&self, path: &str) -> String {
+        let scheme = self.users.iter().find_map(|user| user.default_scheme.as_deref());
+        scheme.filter(|_| path.starts_with('/')).map_or(path.to_owned(), |scheme| format!("{scheme}{path}"))
+    }
+
+    /// The workloads that have to be at rest before anything is changed: those that are to have pods.
     pub fn crashing(&self) -> impl Iterator<Item = &User> {
         self.users.iter().filter(|user| user.workload.replicas > 0 && !user.workload.finished)
     }
@@ -373,6 +387,9 @@ fn is_in(path: &str, dir: &str) -> bool {
 impl User {
     /// What is behind a path in its pods.
     fn storage(&self, path: &str) -> Storage {
+        if let Some(scheme) = self.default_scheme.as_ref().filter(|_| path.starts_with('/')) {
+            return Storage::Uri(format!("{scheme}{path}"));
+        }
         let spec = self.workload.template.spec.as_ref();
         spec.map_or(Storage::Unknown, |spec| storage::behind(spec, &self.workload.process.container, path))
     }
@@ -414,6 +431,13 @@ impl User {
             .workload
             .flink_container()
             .is_some_and(|(spec, container)| storage::mounted_at(spec, container, local).is_some());
+        let container = &self.workload.process.container;
+        let other = self.earlier.iter().map(|spec| storage::behind(spec, container, path));
+        if let Some(storage) = other.into_iter().find(|storage| *storage != Storage::PodLocal) {
+            let why =
+                format!("{path} may still be there: an earlier revision of {} had it on {storage}", self.reference);
+            return Judged::new(Verdict::Unknown, why);
+        }
         if let Some(why) = self.pods_unseen.as_ref().filter(|_| in_pod) {
             let why = format!("{path} may be in a volume of {}'s pods, which may be there: {why}", self.reference);
             return Judged::new(Verdict::Unknown, why);
