@@ -137,7 +137,6 @@ fn a_leader_is_seen_whatever_its_clock() {
 }
 
 #[test]
-#[ignore = "on a small machine the controllers do not outlive it, and tests after it fail: run it alone"]
 fn an_api_server_that_goes_in_the_middle() {
     let Some(test) = Test::begin("an_api_server_that_goes_in_the_middle", Needs::ApiAlone) else { return };
     let test = test.with_namespace(&[]);
