@@ -1,5 +1,6 @@
 //! `kubectl-flink`, which kubectl finds as `kubectl flink`: parse, run, error to exit code.
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -11,6 +12,28 @@ use kubectl_flink::output::Ui;
 
 /// How long an end may take that leaves nothing behind.
 const CLEANUP: Duration = Duration::from_secs(5);
+
+/// Until somebody wants the command to end: Ctrl-C, a terminal that is closed, a job that is cancelled.
+async fn interrupted() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut kinds = vec![SignalKind::interrupt(), SignalKind::terminate()];
+        // nohup, under which standard input is no terminal, wants it not to be heard.
+        if std::io::stdin().is_terminal() {
+            kinds.push(SignalKind::hangup());
+        }
+        let mut signals: Vec<_> = kinds.into_iter().filter_map(|kind| signal(kind).ok()).collect();
+        if signals.is_empty() {
+            std::future::pending::<()>().await;
+        }
+        futures::future::select_all(signals.iter_mut().map(|signal| Box::pin(signal.recv()))).await;
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = tokio::signal::ctrl_c().await;
+    }
+}
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -33,7 +56,7 @@ fn main() -> ExitCode {
     let result = runtime.block_on(async {
         let result = tokio::select! {
             result = cli.run(&ui) => result,
-            _ = tokio::signal::ctrl_c() => Err(Error::new(Kind::Interrupted, "interrupted")
+            () = interrupted() => Err(Error::new(Kind::Interrupted, "interrupted")
                 .hint("what was done so far stays done; run the same command again to go on")),
         };
         cleanup::finish(CLEANUP).await;
