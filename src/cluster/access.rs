@@ -1,5 +1,6 @@
 //! What the caller, or a service account, may do: asked of the API server before anything is sent.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use futures::{StreamExt, TryStreamExt};
@@ -10,7 +11,7 @@ use k8s_openapi::api::authorization::v1::{
 use kube::api::{Api, PostParams};
 
 use super::Connection;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Requests that are under way at once: each needs a connection of its own.
 pub const PARALLEL: usize = 16;
@@ -102,6 +103,27 @@ pub async fn denied_to_caller(connection: &Connection, mut rights: Vec<Right>) -
         }
     };
     collect_denied(futures::stream::iter(rights).map(ask).buffered(PARALLEL)).await
+}
+
+/// Refuses where the caller lacks one of `rights`; `outcome` says what has become of the command by that.
+///
+/// # Errors
+/// One is missing, or the server cannot be asked.
+pub async fn require(connection: &Connection, rights: Vec<Right>, outcome: &str) -> Result<()> {
+    let denied = denied_to_caller(connection, rights).await?;
+    let mut by_namespace: BTreeMap<Option<&str>, Vec<String>> = BTreeMap::new();
+    for right in &denied {
+        by_namespace.entry(right.namespace.as_deref()).or_default().push(right.to_string());
+    }
+    let lacking = by_namespace.into_iter().map(|(namespace, rights)| {
+        let place = namespace.map_or_else(String::new, |namespace| format!(" in namespace {namespace}"));
+        format!("you lack rights{place}: {}", rights.join(", "))
+    });
+    let lacking: Vec<String> = lacking.collect();
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    Err(Error::could_not_run(format!("{outcome}: {}", lacking.join("; "))))
 }
 
 /// Those of `rights`, all in `namespace`, that a service account of it lacks (`LocalSubjectAccessReview`).

@@ -202,7 +202,7 @@ impl Reader<'_> {
             lost.learn(&map);
         }
         problem.message = format!("{}: {}", problem.message, lost.message());
-        problem.hint = lost.remedy(&pod.spec.clone().unwrap_or_default(), container);
+        problem.hint = lost.remedy(self.namespace, &pod.spec.clone().unwrap_or_default(), container);
         problem.terminal = true;
     }
 

@@ -16,14 +16,12 @@ use serde::de::DeserializeOwned;
 use super::Connection;
 use super::access::is_forbidden;
 use super::membership::{self, Member, configuration_files, ha_type, has_kubernetes_ha};
+use super::paging;
 use super::workload::{Workload, controller, is_alive};
 use crate::error::{Error, Result};
 use crate::flink::config::{self, Configuration};
 use crate::flink::role::{Mode, Process, Role};
 use crate::flink::storage::{self, Storage};
-
-/// How many objects the API server is asked for at a time.
-pub(super) const PAGE: u32 = 500;
 
 /// Where to look.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +41,8 @@ pub struct Discovery {
     pub not_checked: Vec<String>,
     /// Why no cluster has its pods, where they may not be listed.
     pub pods_unseen: Option<String>,
+    /// Nothing at all may be listed.
+    refused: Option<Error>,
 }
 
 /// A Flink cluster as its Kubernetes objects describe it.
@@ -118,6 +118,15 @@ pub fn ha_storage(cluster: &FlinkCluster) -> Storage {
 /// # Errors
 /// Nothing at all may be listed, or the API server does not answer.
 pub async fn clusters(connection: &Connection, scope: &Scope) -> Result<Discovery> {
+    let mut discovery = visible_clusters(connection, scope).await?;
+    discovery.refused.take().map_or(Ok(discovery), Err)
+}
+
+/// The same for who can go on where nothing at all may be listed: what was refused is noted.
+///
+/// # Errors
+/// The API server does not answer.
+pub async fn visible_clusters(connection: &Connection, scope: &Scope) -> Result<Discovery> {
     let client = &connection.client;
     let (deployments, sets, jobs, pods) = futures::join!(
         list::<Deployment>(client, scope),
@@ -134,12 +143,10 @@ pub async fn clusters(connection: &Connection, scope: &Scope) -> Result<Discover
     let pods: Vec<(Pod, Process)> = (found.take(pods)?.into_iter())
         .filter_map(|pod| Process::of(pod.spec.as_ref()?).map(|process| (pod, process)))
         .collect();
-    if let (Some(error), 4) = (found.refused, found.not_checked.len()) {
-        return Err(error);
-    }
+    let refused = found.refused.filter(|_| found.not_checked.len() == 4);
     workloads.extend(of_unread_controllers(&workloads, &pods));
     let maps = configuration_maps(client, &workloads).await?;
-    Ok(Discovery { clusters: assemble(workloads, &pods, &maps), not_checked: found.not_checked, pods_unseen })
+    Ok(Discovery { clusters: assemble(workloads, &pods, &maps), not_checked: found.not_checked, pods_unseen, refused })
 }
 
 #[derive(Default)]
@@ -172,16 +179,9 @@ where
         Scope::Namespace(namespace) => Api::namespaced(client.clone(), namespace),
         Scope::All => Api::all(client.clone()),
     };
-    let mut params = ListParams::default().limit(PAGE);
     let mut items = Vec::new();
-    loop {
-        let page = api.list(&params).await?;
-        items.extend(page.items);
-        match page.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => params = params.continue_token(&token),
-            None => return Ok(items),
-        }
-    }
+    paging::each(ListParams::default(), async |params| api.list(params).await, |item| items.push(item)).await?;
+    Ok(items)
 }
 
 /// Pods on their own, and pods of controllers that were not read: what can be told of them from the pods.

@@ -12,6 +12,7 @@ pub mod flink_rest;
 pub mod ha;
 mod health;
 pub mod membership;
+mod paging;
 pub mod preflight;
 pub mod probe;
 pub mod status;

@@ -23,7 +23,7 @@ use self::run::{Heard, Probe};
 use super::Connection;
 use super::access::{self, Right};
 use super::workload::Workload;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::flink::storage::{self, Storage};
 
 /// Paths of one pod: more would not fit into its arguments.
@@ -256,16 +256,11 @@ pub async fn check_rights(connection: &Connection, workload: &Workload, needs_lo
     if needs_log {
         rights.push(right("get", "pods/log"));
     }
-    let denied = access::denied_to_caller(connection, rights).await?;
-    if denied.is_empty() {
-        return Ok(());
-    }
-    let list: Vec<_> = denied.iter().map(ToString::to_string).collect();
-    Err(Error::could_not_run(format!(
-        "the storage cannot be looked at: you lack rights in namespace {namespace}: {}",
-        list.join(", ")
-    ))
-    .hint("a short pod looks, with the service account and the volumes of the cluster: ask for these, or do without"))
+    access::require(connection, rights, "the storage cannot be looked at").await.map_err(|error| {
+        error.hint(
+            "a short pod looks, with the service account and the volumes of the cluster: ask for these, or do without",
+        )
+    })
 }
 
 /// Where the workload's pods are.

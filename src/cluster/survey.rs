@@ -20,6 +20,7 @@ use super::Connection;
 use super::access::{self, Right};
 use super::discover::Scope;
 use super::membership;
+use super::paging;
 use crate::doctor::known::Known;
 use crate::doctor::live::{self, LiveFacts};
 use crate::doctor::model::{Member, Model};
@@ -31,8 +32,6 @@ use crate::flink::role::{Mode, Role};
 use crate::flink::version::Version;
 use crate::manifests::tree::Node;
 
-/// How many objects the API server is asked for at a time.
-const PAGE: u32 = 500;
 /// With more workloads than this, all pods of the scope are listed, instead of those of each workload.
 const SELECTORS: usize = 20;
 /// What Flink itself creates, in every version, has this label: HA ConfigMaps, and all of a native cluster.
@@ -413,17 +412,10 @@ impl Reader<'_> {
 
     async fn list_in(&self, source: Source, namespace: Option<String>, params: ListParams) -> Answer {
         let api = self.api(source, namespace);
-        let mut params = params.limit(PAGE);
         let mut items = Vec::new();
-        loop {
-            let page = tokio::time::timeout_at(self.deadline, api.list(&params)).await.map_err(|_| NotRead::TooLate)?;
-            let page = page.map_err(not_read)?;
-            items.extend(page.items.into_iter().filter_map(to_value));
-            match page.metadata.continue_.filter(|token| !token.is_empty()) {
-                Some(token) => params = params.continue_token(&token),
-                None => return Ok(items),
-            }
-        }
+        let all = paging::each(params, async |params| api.list(params).await, |item| items.extend(to_value(item)));
+        tokio::time::timeout_at(self.deadline, all).await.map_err(|_| NotRead::TooLate)?.map_err(not_read)?;
+        Ok(items)
     }
 
     /// One object; none where it is not there.

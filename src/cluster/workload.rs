@@ -22,6 +22,8 @@ pub struct Workload {
     pub ready: i32,
     /// A Job that has completed: no pods are expected any more.
     pub finished: bool,
+    /// A Job that has failed for good: its pods are not made again.
+    pub failed: bool,
     /// What its pods are made from.
     pub template: PodTemplateSpec,
     /// The Flink process in that template.
@@ -54,11 +56,11 @@ impl Workload {
         let status = job.status.unwrap_or_default();
         let replicas = if spec.suspend == Some(true) { 0 } else { spec.parallelism.unwrap_or(1) };
         let mut workload = Self::new("Job", job.metadata, spec.template, replicas, status.ready)?;
-        workload.finished = status
-            .conditions
-            .iter()
-            .flatten()
-            .any(|condition| condition.type_ == "Complete" && condition.status == "True");
+        let is = |type_: &str| {
+            let mut conditions = status.conditions.iter().flatten();
+            conditions.any(|condition| condition.type_ == type_ && condition.status == "True")
+        };
+        (workload.finished, workload.failed) = (is("Complete"), is("Failed"));
         Some(workload)
     }
 
@@ -92,6 +94,7 @@ impl Workload {
             replicas,
             ready: ready.unwrap_or(0),
             finished: false,
+            failed: false,
             deployment: None,
             template,
             process,

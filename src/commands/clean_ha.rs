@@ -14,6 +14,8 @@ use super::Output;
 use super::up::DryRun;
 use crate::cluster::discover::Scope;
 use crate::cluster::ha::removal::{self, Removed};
+use crate::cluster::ha::restore::Restored;
+use crate::cluster::ha::standstill::Resting;
 use crate::cluster::ha::verdict::{Judgement, Situation};
 use crate::cluster::ha::{self, Found, Look, backup, restore, standstill};
 use crate::cluster::probe::Presence;
@@ -105,7 +107,7 @@ pub async fn run(args: &CleanHaArgs, connection: &ConnectionArgs, ui: &Ui) -> Re
     }
     let scope = if args.all_namespaces { Scope::All } else { Scope::Namespace(connection.namespace.clone()) };
     let look = Look { scope, cluster_id: args.name.clone() };
-    let mut found = gather(&look, &connection, ui).await?;
+    let mut found = gather(&look, args.dry_run != DryRun::None, &connection, ui).await?;
     if args.probe {
         probe(args, &mut found, &connection, ui).await?;
     }
@@ -156,21 +158,19 @@ pub async fn run(args: &CleanHaArgs, connection: &ConnectionArgs, ui: &Ui) -> Re
     if args.dry_run != DryRun::None {
         for selection in &work {
             ui.note(format_args!("Would remove {}", selection.sentence()));
-            report.done(selection.situation, &selection.expected(), Outcome::WouldRemove);
+            report.done(selection.situation, &selection.removal().expected(), Outcome::WouldRemove);
         }
         return report.print(args.output, ui);
     }
     consent(args, &work, ui).await?;
     let mut failure: Option<Error> = None;
     for selection in &work {
-        match remove(args, selection, &connection, ui).await {
-            Ok(removed) => report.done(selection.situation, &removed, Outcome::Removed),
-            Err(error) => {
-                // One cluster has nothing to do with another.
-                if let Some(earlier) = failure.replace(error) {
-                    ui.error(&earlier);
-                }
-            }
+        let mut removed = Removed::default();
+        let outcome = remove(args, selection, &connection, ui, &mut removed).await;
+        report.done(selection.situation, &removed, Outcome::Removed);
+        // One cluster has nothing to do with another.
+        if let Some(earlier) = outcome.err().and_then(|error| failure.replace(error)) {
+            ui.error(&earlier);
         }
     }
     resume(&found, args, &connection, ui).await?;
@@ -179,9 +179,15 @@ pub async fn run(args: &CleanHaArgs, connection: &ConnectionArgs, ui: &Ui) -> Re
 }
 
 /// Reads everything, and shows that it does.
-async fn gather(look: &Look, connection: &Connection, ui: &Ui) -> Result<Found> {
+async fn gather(look: &Look, dry_run: bool, connection: &Connection, ui: &Ui) -> Result<Found> {
     let step = ui.step("Reading high-availability data");
-    let found = ha::situations(connection, look, |what| step.progress(what)).await?;
+    let mut found = ha::situations(connection, look, |what| step.progress(what)).await?;
+    // Two that mend the same would be in each other's way.
+    while let Some(left) = found.in_use_for(ha::server_time(connection).await?).filter(|_| !dry_run) {
+        step.progress(format_args!("another clean-ha is at work on it; looking again in {} s", left.as_secs() + 1));
+        tokio::time::sleep(left).await;
+        found = ha::situations(connection, look, |what| step.progress(what)).await?;
+    }
     let maps: usize = found.situations.iter().map(|situation| situation.state.maps.len()).sum();
     step.done(format_args!("{maps} high-availability ConfigMaps of {} clusters", found.situations.len()));
     Ok(found)
@@ -255,22 +261,31 @@ async fn consent(args: &CleanHaArgs, work: &[&Selection<'_>], ui: &Ui) -> Result
 }
 
 /// Removes one cluster's selection, and says what became of it.
-async fn remove(args: &CleanHaArgs, selection: &Selection<'_>, connection: &Connection, ui: &Ui) -> Result<Removed> {
+async fn remove(
+    args: &CleanHaArgs,
+    selection: &Selection<'_>,
+    connection: &Connection,
+    ui: &Ui,
+    removed: &mut Removed,
+) -> Result<()> {
     let state = &selection.situation.state;
     let what = format!("{} in namespace {}", state.cluster_id, state.namespace);
     let step = ui.step(format!("Removing high-availability data of {what}"));
     let deadline = delete::deadline(args.timeout);
     let removal = selection.removal();
-    let removed =
-        removal::remove(connection, &removal, Some(&args.backup_dir), deadline, |what| step.progress(what)).await;
-    let removed = match removed {
-        Ok(removed) => removed,
-        Err(error) => {
-            step.failed();
-            return Err(error.context(what));
+    let progress = |what: &str| step.progress(what);
+    let outcome = removal::remove(connection, &removal, Some(&args.backup_dir), deadline, progress, removed).await;
+    if let Err(mut error) = outcome {
+        step.failed();
+        if !removed.is_empty() {
+            error = error.hint(format!("removed before that: {}", report::removed(removed)));
         }
-    };
-    step.done(format_args!("Removed of {what}: {}", report::removed(&removed)));
+        if let Some(path) = &removed.backup {
+            error = error.hint(format!("the copy is in {}", path.display()));
+        }
+        return Err(error.context(what));
+    }
+    step.done(format_args!("Removed of {what}: {}", report::removed(removed)));
     if let Some(path) = &removed.backup {
         ui.note(format_args!("  the copy: {0}; put it back: kubectl flink clean-ha --restore {0}", path.display()));
     }
@@ -280,7 +295,7 @@ async fn remove(args: &CleanHaArgs, selection: &Selection<'_>, connection: &Conn
     for line in report::files_left(&removed.files) {
         ui.note(format_args!("  {line}"));
     }
-    Ok(removed)
+    Ok(())
 }
 
 /// Sets right what a command that was ended by force has left: workloads that it has stopped, and its lease.
@@ -291,7 +306,7 @@ async fn resume(found: &Found, args: &CleanHaArgs, connection: &Connection, ui: 
             ui.note(format_args!("The lease of {} is given back: an earlier command had kept it", state.cluster_id));
         }
     }
-    for (workload, replicas) in &found.resting {
+    for Resting { workload, replicas, .. } in &found.resting {
         let reference = format!("{}/{}", workload.kind.to_lowercase(), workload.name);
         if args.dry_run == DryRun::None {
             standstill::resume(connection, workload, *replicas).await?;
@@ -312,23 +327,19 @@ async fn put_back(args: &CleanHaArgs, file: &Path, connection: &Connection, ui: 
         let step = ui.step(format!("Putting back {} in namespace {}", copy.cluster_id, copy.namespace));
         let (namespace, id) = (&copy.namespace, &copy.cluster_id);
         let there = ha::situation_of(connection, namespace, id, |what| step.progress(what)).await?;
-        let restored = restore::restore(connection, copy, &there, dry_run).await;
-        match restored {
-            Ok(restored) => {
-                let verb = if dry_run { "Would put back" } else { "Put back" };
-                step.done(format_args!(
-                    "{verb} {} in namespace {}: {}",
-                    copy.cluster_id,
-                    copy.namespace,
-                    report::restored(&restored)
-                ));
-                report.add(copy, &restored);
+        let mut restored = Restored::default();
+        let outcome = restore::restore(connection, copy, &there, dry_run, &mut restored).await;
+        report.add(copy, &restored);
+        if let Err(mut error) = outcome {
+            step.failed();
+            if !restored.is_empty() {
+                error = error.hint(format!("put back before that: {}", report::restored(&restored)));
             }
-            Err(error) => {
-                step.failed();
-                return Err(error);
-            }
+            report.print(args.output, ui)?;
+            return Err(error);
         }
+        let verb = if dry_run { "Would put back" } else { "Put back" };
+        step.done(format_args!("{verb} {id} in namespace {namespace}: {}", report::restored(&restored)));
     }
     if !dry_run {
         ui.note("The next JobManager of this cluster-id recovers the jobs.");

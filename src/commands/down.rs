@@ -1,33 +1,32 @@
 //! `kubectl flink down`: take a cluster down in reverse, and keep or remove its high-availability data knowingly.
 
 mod decisions;
+mod ha_storage;
+mod report;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use clap::Args;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
-use serde::Serialize;
+use k8s_openapi::api::core::v1::Namespace;
 
-use self::decisions::{Flags, HaFate, Job, Jobs, Kept, Loss, Removed, ha_fate, jobs_of, jobs_run};
+use self::decisions::{Flags, HaFate, Job, Jobs, Kept, Loss, Why, ha_fate, jobs_run};
+use self::report::{ObjectReport, deleted, kept};
 use super::Output;
 use super::up::DryRun;
 use crate::cluster::access::{self, Right};
 use crate::cluster::delete::{self, Awaited, Found, Owned};
 use crate::cluster::discover::{self, FlinkCluster};
-use crate::cluster::ha::removal::{self, Removal};
+use crate::cluster::ha::removal::{self, Removal, Removed};
 use crate::cluster::ha::verdict::Situation;
-use crate::cluster::ha::{self, HaState};
+use crate::cluster::ha::{self, HaState, Record};
 use crate::cluster::{Connection, ConnectionArgs, status};
 use crate::error::{Error, Result};
 use crate::flink::cluster_id;
-use crate::flink::config::{Configuration, FILE, LEGACY_FILE};
-use crate::flink::ha_storage::HaStorage;
 use crate::flink::rest::is_globally_terminal;
 use crate::flink::role::Role;
-use crate::flink::storage::{self, Storage};
-use crate::manifests::{INSTANCE_LABEL, kind, name, reference, session_ha};
-use crate::output::{Ui, document};
+use crate::manifests::{INSTANCE_LABEL, kind, name, reference};
+use crate::output::Ui;
 
 /// How long the JobManager may take to say which jobs run.
 const ASK: Duration = Duration::from_secs(10);
@@ -94,28 +93,6 @@ pub struct DownArgs {
     pub output: Option<Output>,
 }
 
-/// What a `down` did, for `-o json|yaml`.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Report<'a> {
-    api_version: &'static str,
-    kind: &'static str,
-    name: &'a str,
-    namespace: &'a str,
-    dry_run: bool,
-    /// The jobs that ran; none where that could not be learnt.
-    jobs: Option<&'a [Job]>,
-    objects: Vec<ObjectReport>,
-}
-
-#[derive(Debug, Clone, Serialize)]
-struct ObjectReport {
-    kind: String,
-    name: String,
-    /// `deleted` or `kept`.
-    outcome: &'static str,
-}
-
 /// Runs the command.
 ///
 /// # Errors
@@ -161,7 +138,7 @@ struct Plan<'a> {
     /// What made the JobManagers of an earlier attempt, whose pods may not be gone yet.
     dying: Vec<(String, String)>,
     jobs: Jobs,
-    storage: Storage,
+    storage: Record,
     cluster_id: String,
     ha_namespace: String,
     ha: HaState,
@@ -209,7 +186,7 @@ impl<'a> Plan<'a> {
             .hint("delete them with kubectl, each before its TaskManagers"));
         }
         let cluster = own.pop();
-        let configuration = configuration(&found);
+        let configuration = ha_storage::configuration(&found);
         let setting = |key: &str| configuration.as_ref().and_then(|configuration| configuration.get(key));
         let cluster_id = cluster.as_ref().and_then(|cluster| cluster.cluster_id.as_deref());
         let cluster_id = cluster_id.or(setting("kubernetes.cluster-id")).unwrap_or(&args.name).to_owned();
@@ -230,11 +207,12 @@ impl<'a> Plan<'a> {
             .map(|other| {
                 format!("{}/{}, made by {}", other.jobmanager.kind.to_lowercase(), other.jobmanager.name, other.made_by)
             });
-        let storage = storage_of(args, &found, cluster.as_ref(), configuration.as_ref());
+        let storage =
+            ha_storage::storage_of(args, connection, &found, cluster.as_ref(), configuration.as_ref(), &ha).await;
         let claims: Vec<&str> =
             found.objects.iter().filter(|owned| owned.is_claim()).map(|owned| name(&owned.object)).collect();
         let flags = Flags { keep_ha: args.keep_ha, purge_ha: args.purge_ha, purge_volumes: args.purge_volumes };
-        let fate = match ha_fate(&storage, flags, &claims, in_use_by.as_deref()) {
+        let fate = match ha_fate(&storage.storage, flags, &claims, in_use_by.as_deref()) {
             // There is nothing to disagree about.
             Err(_) if ha.maps.is_empty() && in_use_by.is_none() => HaFate::Kept(Kept::Unknown),
             fate => fate?,
@@ -297,16 +275,7 @@ impl<'a> Plan<'a> {
         if self.removes_ha() && !self.ha.maps.is_empty() {
             rights.extend(Removal::all(&Situation::unattended(self.ha.clone())).rights());
         }
-        let denied = access::denied_to_caller(self.connection, rights).await?;
-        if denied.is_empty() {
-            return Ok(());
-        }
-        let denied: Vec<_> = denied.iter().map(ToString::to_string).collect();
-        Err(Error::could_not_run(format!(
-            "nothing was deleted: you lack rights in namespace {}: {}",
-            self.connection.namespace,
-            denied.join(", ")
-        )))
+        access::require(self.connection, rights, "nothing was deleted").await
     }
 
     /// Asks, or wants `--yes`, where jobs run or state is lost.
@@ -318,7 +287,7 @@ impl<'a> Plan<'a> {
         let recoverable = matches!(self.fate, HaFate::Kept(Kept::Durable | Kept::Asked));
         let forgotten = match self.fate {
             // What is on pod-local storage is gone with the pods, whatever is asked for here.
-            HaFate::Removed(Removed::PodLocal) | HaFate::Kept(_) => Vec::new(),
+            HaFate::Removed(Why::PodLocal) | HaFate::Kept(_) => Vec::new(),
             HaFate::Removed(_) => self.ha.jobs(),
         };
         let claims = self.claims_that_go();
@@ -481,15 +450,25 @@ impl<'a> Plan<'a> {
         let step = ui.step("Removing the HA ConfigMaps");
         let removed = if self.in_earnest() && !names.is_empty() {
             let progress = |what: &str| step.progress(what);
-            let situation = ha::unattended(self.connection, state, progress).await?;
-            removal::remove(self.connection, &Removal::all(&situation), None, deadline, progress).await?.config_maps
+            let mut removed = Removed::default();
+            let outcome = async {
+                let situation = ha::unattended(self.connection, state, progress).await?;
+                removal::remove(self.connection, &Removal::all(&situation), None, deadline, progress, &mut removed)
+                    .await
+            };
+            if let Err(error) = outcome.await {
+                step.failed();
+                done.extend(removed.config_maps.iter().map(|name| deleted("ConfigMap", name)));
+                return Err(error.context("the HA ConfigMaps"));
+            }
+            removed.config_maps
         } else {
             names
         };
         if !removed.is_empty() {
             let why = match self.fate {
-                HaFate::Removed(Removed::PodLocal) => ": what they pointed to was in the pods",
-                HaFate::Removed(Removed::VolumeGoes) => ": what they pointed to is on the volume that goes",
+                HaFate::Removed(Why::PodLocal) => ": what they pointed to was in the pods",
+                HaFate::Removed(Why::VolumeGoes) => ": what they pointed to is on the volume that goes",
                 _ => "",
             };
             step.done(format_args!("{}: configmap/{}{why}", self.deleted(), removed.join(", configmap/")));
@@ -548,100 +527,6 @@ impl<'a> Plan<'a> {
         let after = if left.is_empty() { String::new() } else { format!("; not deleted: {}", left.join(", ")) };
         error.hint(format!("{before}{after}. Run the same command again to go on"))
     }
-
-    /// What stays, what it is good for, and how to remove it.
-    fn close(&self, ui: &Ui, done: &[ObjectReport], ha: &HaState) {
-        let Plan { args, connection, .. } = self;
-        let verb = if self.in_earnest() { "stay" } else { "would stay" };
-        let again = |flags: &str| format!("kubectl flink down {} -n {} {flags}", args.name, connection.namespace);
-        let claims: Vec<_> = done
-            .iter()
-            .filter(|report| report.kind == "PersistentVolumeClaim" && report.outcome == "kept")
-            .map(|report| report.name.as_str())
-            .collect();
-        if let HaFate::Kept(why) = &self.fate
-            && !ha.maps.is_empty()
-        {
-            let storage = &self.storage;
-            match (why, ha.jobs().len()) {
-                (Kept::InUse(other), _) => ui.note(format_args!("The HA ConfigMaps {verb}: {other} uses them.")),
-                (Kept::Unknown, jobs) => ui.warn(format_args!(
-                    "{} HA ConfigMaps with {} {verb}: it is not known what storage is behind them. If it is gone, \
-                     the next `up` crashes; remove them: {}",
-                    ha.maps.len(),
-                    jobs_of(jobs),
-                    again("--purge-ha")
-                )),
-                (Kept::Asked, jobs) if *storage == Storage::PodLocal => ui.warn(format_args!(
-                    "the HA ConfigMaps with {} {verb} although what they point to was in the pods: the next `up` \
-                     crashes on them. Remove them: {}",
-                    jobs_of(jobs),
-                    again("--purge-ha")
-                )),
-                (Kept::Asked | Kept::Durable, 0) => ui.note(format_args!(
-                    "The HA ConfigMaps {verb}, with no job in them. Remove them: {}",
-                    again("--purge-ha")
-                )),
-                (Kept::Asked | Kept::Durable, jobs) => ui.note(format_args!(
-                    "The HA ConfigMaps {verb}: the next `up` recovers {} from {storage}, which must stay until then. \
-                     Remove them: {}",
-                    jobs_of(jobs),
-                    again("--purge-ha")
-                )),
-            }
-        }
-        if !claims.is_empty() {
-            let what = if claims.len() == 1 { "claim" } else { "claims" };
-            let flags = if ha.maps.is_empty() { "--purge-volumes" } else { "--purge-volumes --purge-ha" };
-            ui.note(format_args!("Volumes {verb}: {what} {}. Delete them: {}", claims.join(", "), again(flags)));
-        }
-    }
-
-    fn report(&self, ui: &Ui, objects: Vec<ObjectReport>) -> Result<()> {
-        let format = match self.args.output {
-            None if self.in_earnest() => return Ok(()),
-            None => {
-                let mode = if self.args.dry_run == DryRun::Server { "server dry run" } else { "dry run" };
-                let lines =
-                    objects.iter().map(|report| format!("{} {} ({mode})\n", report.reference(), report.outcome));
-                return ui.data(lines.collect::<String>());
-            }
-            Some(Output::Name) => {
-                let gone = objects.iter().filter(|report| report.outcome == "deleted");
-                let names: Vec<_> = gone.map(|report| report.reference() + "\n").collect();
-                return ui.data(names.concat());
-            }
-            Some(Output::Json) => document::Format::Json,
-            Some(Output::Yaml) => document::Format::Yaml,
-        };
-        let report = Report {
-            api_version: "kubectl-flink/v1",
-            kind: "DownReport",
-            name: &self.args.name,
-            namespace: &self.connection.namespace,
-            dry_run: !self.in_earnest(),
-            jobs: match &self.jobs {
-                Jobs::Known(jobs) => Some(jobs),
-                Jobs::Unknown(_) => None,
-            },
-            objects,
-        };
-        ui.data(document::render(&report, format)?)
-    }
-}
-
-impl ObjectReport {
-    fn reference(&self) -> String {
-        format!("{}/{}", self.kind.to_lowercase(), self.name)
-    }
-}
-
-fn deleted(kind: &str, name: &str) -> ObjectReport {
-    ObjectReport { kind: kind.to_owned(), name: name.to_owned(), outcome: "deleted" }
-}
-
-fn kept(kind: &str, name: &str) -> ObjectReport {
-    ObjectReport { outcome: "kept", ..deleted(kind, name) }
 }
 
 /// Which jobs run, from Flink itself, else from what its HA data says would be recovered.
@@ -662,47 +547,4 @@ async fn running_jobs(connection: &Connection, cluster: Option<&FlinkCluster>) -
     }
     let why = status.not_checked.into_iter().next().or_else(|| status.problems.into_iter().next().map(|p| p.message));
     Jobs::Unknown(why.unwrap_or_else(|| "the JobManager does not answer".to_owned()))
-}
-
-/// Flink's configuration among the objects, where no JobManager is left to say which it reads.
-fn configuration(found: &Found) -> Option<Configuration> {
-    found.objects.iter().filter(|owned| kind(&owned.object) == "ConfigMap").find_map(|owned| {
-        let map: ConfigMap = serde_json::to_value(&owned.object).and_then(serde_json::from_value).ok()?;
-        let data = map.data?;
-        let (file, text) = [FILE, LEGACY_FILE].into_iter().find_map(|file| Some((file, data.get(file)?)))?;
-        Configuration::read(name(&owned.object), file, text).ok()
-    })
-}
-
-/// What is behind the HA data: as the JobManager's pods have it, else the TaskManagers', else as `up` recorded it.
-fn storage_of(
-    args: &DownArgs,
-    found: &Found,
-    cluster: Option<&FlinkCluster>,
-    configuration: Option<&Configuration>,
-) -> Storage {
-    let of_jobmanager = cluster.map(discover::ha_storage);
-    let of_taskmanager = || {
-        let dir = configuration?.get("high-availability.storageDir")?;
-        let workload = found.objects.iter().find_map(Owned::workload)?;
-        Some(storage::behind(workload.template.spec.as_ref()?, &workload.process.container, dir))
-    };
-    let as_recorded = || {
-        let mut maps = found.objects.iter().filter(|owned| kind(&owned.object) == "ConfigMap");
-        let options = maps.find_map(|owned| session_ha::recorded(owned.object.metadata.annotations.as_ref()))?;
-        Some(match options.ok()?.ha_storage? {
-            HaStorage::Uri(uri) => Storage::Uri(uri),
-            HaStorage::Claim(claim) => {
-                Storage::Claim { name: claim.unwrap_or_else(|| format!("{}-storage", args.name)) }
-            }
-            HaStorage::HostPath(path) => Storage::HostPath { path },
-            HaStorage::PodLocal => Storage::PodLocal,
-        })
-    };
-    let known = |storage: &Storage| *storage != Storage::Unknown;
-    of_jobmanager
-        .filter(known)
-        .or_else(|| of_taskmanager().filter(known))
-        .or_else(as_recorded)
-        .unwrap_or(Storage::Unknown)
 }

@@ -1,5 +1,7 @@
 //! The line of a container's log that says why its process ended.
 
+use crate::manifests::secrets;
+
 /// A cause that is known by a phrase in the log.
 #[derive(Debug)]
 struct Known {
@@ -123,6 +125,12 @@ pub struct Unrecoverable {
     pub missing: Option<String>,
 }
 
+/// Whether a JobManager has recovered its jobs (`SessionDispatcherLeaderProcess.recoverJobs`): this start is not one of
+/// those that end at it.
+pub fn recovered(log: &str) -> bool {
+    log.lines().any(|line| line.contains("Successfully recovered ") && line.contains(" persisted "))
+}
+
 /// Finds the job that a JobManager could not recover (`SessionDispatcherLeaderProcess.tryRecoverJob`), in the log of a
 /// process that ended at it. Flink names only the first such job.
 pub fn unrecoverable(log: &str) -> Option<Unrecoverable> {
@@ -220,9 +228,10 @@ fn class_name(text: &str) -> Option<&str> {
     (qualified && name.starts_with(|c: char| c.is_ascii_uppercase())).then_some(name)
 }
 
-/// A message of a few terminal lines at most.
+/// A message of a few terminal lines at most, without passwords.
 pub fn shorten(text: &str) -> String {
     const MOST: usize = 400;
+    let text = &secrets::hide_in_addresses(text);
     match text.char_indices().nth(MOST) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),

@@ -1,6 +1,7 @@
 //! What lies behind a path of a container: which volume is mounted there, and whether it outlives the pod.
 
 use std::fmt;
+use std::path::Path;
 
 use k8s_openapi::api::core::v1::{Container, PodSpec, Volume};
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -96,6 +97,11 @@ pub fn local_path(dir: &str) -> Option<&str> {
         },
         None => dir.starts_with('/').then_some(dir),
     }
+}
+
+/// Whether a file, on a local path, is in this folder.
+pub fn is_in(file: &str, dir: &str) -> bool {
+    local_path(file).zip(local_path(dir)).is_some_and(|(file, dir)| Path::new(file).starts_with(dir))
 }
 
 /// What a container sees at a path.

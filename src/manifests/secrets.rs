@@ -178,6 +178,13 @@ pub fn hide(text: &str) -> String {
     replaced(text, &ranges(text), |_| HIDDEN.to_owned())
 }
 
+/// The text with the passwords hidden that are in its addresses: `s3://KEY:****@bucket/ha`. For sentences and paths.
+pub fn hide_in_addresses(text: &str) -> String {
+    let mut found = Vec::new();
+    addresses(text, &mut found);
+    replaced(text, &found, |_| HIDDEN.to_owned())
+}
+
 /// The text with something in place of these parts of it.
 pub fn replaced(text: &str, ranges: &[Range<usize>], by: impl Fn(&str) -> String) -> String {
     let (mut shown, mut from) = (String::new(), 0);

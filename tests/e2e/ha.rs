@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
-use kubectl_flink::cluster::ha::removal::remove;
+use kubectl_flink::cluster::ha::removal::{Removal, Removed, remove};
 use kubectl_flink::cluster::ha::situations;
 use kubectl_flink::cluster::ha::verdict::Verdict;
 use serde_json::json;
@@ -136,6 +136,36 @@ fn a_leader_is_seen_whatever_its_clock() {
     assert_eq!(report["items"].as_array().unwrap().len(), 4);
 }
 
+/// A cluster that was updated from Flink 1.14 has a dispatcher's ConfigMap beside the cluster's.
+#[test]
+fn one_job_of_two_generations() {
+    let Some(test) = Test::begin("one_job_of_two_generations", Needs::Api) else { return };
+    let test = test.with_namespace(&[]);
+    let jobs: BTreeMap<String, String> = (0..2).map(|job| (format!("{job:032x}"), LOCAL.to_owned())).collect();
+    let gone = format!("{:032x}", 0);
+    block_on(async {
+        let connection = test.connection_args().connect().await.unwrap();
+        let api: Api<ConfigMap> = Api::namespaced(connection.client.clone(), &connection.namespace);
+        leave(&connection, Era::V1_20, "flink", &jobs).await;
+        leave(&connection, Era::V1_14, "flink", &jobs).await;
+        let mut found = situations(&connection, &look(&connection, "flink"), |_| {}).await.unwrap();
+        let situation = found.situations.remove(0);
+        let removal = Removal { situation: &situation, jobs: [gone.clone()].into(), whole: false };
+        let mut removed = Removed::default();
+        remove(&connection, &removal, None, Instant::now() + PATIENCE, |_| {}, &mut removed).await.unwrap();
+        let sorted = |names: &[String]| names.iter().cloned().collect::<BTreeSet<_>>();
+        let expected = removal.expected();
+        assert_eq!(sorted(&removed.config_maps), sorted(&expected.config_maps));
+        assert!(sorted(&removed.entries).is_superset(&sorted(&expected.entries)), "{removed:?}");
+        for map in ["flink-cluster-config-map", "flink-dispatcher-leader"] {
+            let map = api.get(map).await.unwrap();
+            let keys: Vec<&String> = map.data.as_ref().unwrap().keys().collect();
+            assert!(!keys.iter().any(|key| key.ends_with(&gone)), "{keys:?}");
+            assert!(keys.contains(&&format!("jobGraph-{:032x}", 1)), "{keys:?}");
+        }
+    });
+}
+
 #[test]
 fn an_api_server_that_goes_in_the_middle() {
     let Some(test) = Test::begin("an_api_server_that_goes_in_the_middle", Needs::ApiAlone) else { return };
@@ -157,7 +187,9 @@ fn an_api_server_that_goes_in_the_middle() {
                 test.bed(&["apiserver", "stop"]);
             }
         };
-        let broken = remove(&connection, &removal_, Some(folder.path()), Instant::now() + PATIENCE, progress).await;
+        let mut gone = Removed::default();
+        let broken =
+            remove(&connection, &removal_, Some(folder.path()), Instant::now() + PATIENCE, progress, &mut gone).await;
         test.bed(&["apiserver", "start"]);
         test.until("the API server is ready", || test.try_kubectl(&["get", "--raw", "/readyz"]).code == 0);
         let error = broken.unwrap_err();
@@ -168,13 +200,20 @@ fn an_api_server_that_goes_in_the_middle() {
         assert!(state.cluster_map().unwrap().jobs().is_empty(), "the entries go first");
         let left = state.maps.len();
         assert!((20..40).contains(&left), "{left} are left");
+        assert_eq!(
+            (gone.config_maps.len(), gone.backup.is_some()),
+            (jobs.len() + 1 - left, true),
+            "what it says is gone"
+        );
 
         // The same once more finishes it, or says what is left of it.
         sleep(Duration::from_secs(1)).await;
         let found = situations(&connection, &look(&connection, "flink"), |_| {}).await.unwrap();
         let rest = removal(&found.situations[0], Verdict::Dead);
         assert_eq!((rest.jobs.len(), rest.whole), (left - 1, true), "{:?}", found.situations[0].judge());
-        remove(&connection, &rest, Some(folder.path()), Instant::now() + PATIENCE, |_| {}).await.unwrap();
+        remove(&connection, &rest, Some(folder.path()), Instant::now() + PATIENCE, |_| {}, &mut Removed::default())
+            .await
+            .unwrap();
         let state = kubectl_flink::cluster::ha::state_of(&connection, &connection.namespace, "flink").await.unwrap();
         assert!(state.maps.is_empty(), "{:?}", state.maps);
         assert!(api.get_opt("flink-cluster-config-map").await.unwrap().is_none());

@@ -16,9 +16,9 @@ use kube::client::Body;
 use kube::{Api, Client};
 use kubectl_flink::cluster::Connection;
 use kubectl_flink::cluster::discover::Scope;
-use kubectl_flink::cluster::ha::removal::{Removal, remove};
+use kubectl_flink::cluster::ha::removal::{Removal, Removed, remove};
 use kubectl_flink::cluster::ha::verdict::{Situation, Verdict};
-use kubectl_flink::cluster::ha::{Look, record, situations, state_of};
+use kubectl_flink::cluster::ha::{Look, Record, record, situations, state_of};
 use kubectl_flink::flink::ha::MapKind;
 use kubectl_flink::flink::storage::Storage;
 use tokio::time::{Instant, sleep};
@@ -94,7 +94,8 @@ pub async fn leave(connection: &Connection, era: Era, id: &str, jobs: &BTreeMap<
     }
     if jobs.values().any(|storage| storage == LOCAL) {
         let state = state_of(connection, &connection.namespace, id).await.unwrap();
-        record::leave(connection, &state, &Storage::PodLocal).await.unwrap();
+        let record = Record { storage: Storage::PodLocal, dir: Some(LOCAL.to_owned()) };
+        record::leave(connection, &state, &record).await.unwrap();
     }
 }
 
@@ -176,14 +177,15 @@ async fn race(connection: &Connection, number: u64, seed: u64) -> Result<Outcome
         let live = situation.live().is_some();
         let chosen = (removal.jobs.clone(), removal.whole);
         let deadline = Instant::now() + PATIENCE;
+        let mut removed = Removed::default();
         let outcome = match live || removal.jobs.is_empty() {
             true => None,
-            false => Some(remove(&slow, &removal, None, deadline, |_| {}).await),
+            false => Some(remove(&slow, &removal, None, deadline, |_| {}, &mut removed).await),
         };
         cleaned.set(Some(Instant::now()));
-        (live, chosen, outcome)
+        (live, chosen, outcome, removed)
     };
-    let (life, (live, (chosen, whole), outcome)) = futures::join!(jobmanager, clean_ha);
+    let (life, (live, (chosen, whole), outcome, removed)) = futures::join!(jobmanager, clean_ha);
 
     let Life { led, started, mut wrong } = life;
     if led.is_none() && wrong.is_empty() {
@@ -192,13 +194,18 @@ async fn race(connection: &Connection, number: u64, seed: u64) -> Result<Outcome
     let untouched = |job: &&String| !chosen.contains(*job);
     let kept: BTreeSet<&String> = match &outcome {
         None => jobs.keys().collect(),
-        Some(Err(error)) if error.message.starts_with("nothing was removed") => jobs.keys().collect(),
+        Some(Err(_)) if removed.is_empty() => jobs.keys().collect(),
         Some(_) => jobs.keys().filter(untouched).collect(),
     };
     for job in kept {
         if wrong.is_empty() && started.get(job) != Some(&2) {
             wrong.push(format!("job {job}, which was to stay, was started with {:?} checkpoints", started.get(job)));
         }
+    }
+    if let Some(Err(error)) = &outcome
+        && error.message.starts_with("nothing was removed") != removed.is_empty()
+    {
+        wrong.push(format!("it says {:?}, and removed {removed:?}", error.message));
     }
     // Clocks have no say in verdicts.
     let expected: BTreeSet<&String> = jobs
@@ -212,7 +219,7 @@ async fn race(connection: &Connection, number: u64, seed: u64) -> Result<Outcome
     let result = match &outcome {
         None => Outcome::SeenAlive,
         Some(Ok(_)) => Outcome::CleanHa,
-        Some(Err(error)) if error.message.starts_with("nothing was removed") => Outcome::JobManager,
+        Some(Err(_)) if removed.is_empty() => Outcome::JobManager,
         Some(Err(_)) => Outcome::InBetween,
     };
     if wrong.is_empty() {

@@ -5,20 +5,26 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::StreamExt;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::apps::v1::ReplicaSet;
-use k8s_openapi::api::core::v1::{Pod, PodSpec};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, PodSpec};
 use kube::api::{Api, ApiResource, DynamicObject, ListParams, LogParams};
 use kube::core::Selector;
 
+use super::removal;
+use super::standstill::Resting;
 use super::verdict::{Lease, Operator, PodState, SeenPod, Situation, User};
-use super::{HaState, read, standstill, state_of, watch};
+use super::{HaState, read, state_of, watch};
 use crate::cluster::Connection;
-use crate::cluster::access::{PARALLEL, is_forbidden};
-use crate::cluster::discover::{self, FlinkCluster, PAGE, Scope};
-use crate::cluster::probe;
+use crate::cluster::access::{self, PARALLEL, is_forbidden};
+use crate::cluster::discover::{self, Discovery, FlinkCluster, Scope};
+use crate::cluster::paging;
+use crate::cluster::probe::{self, Presence};
 use crate::cluster::workload::{Workload, has_ended, is_ready};
 use crate::error::{Error, Result};
-use crate::flink::log::unrecoverable;
+use crate::flink::ha::MapKind;
+use crate::flink::log::{recovered, unrecoverable};
+use crate::flink::storage::{self, Storage};
 
 /// Enough of a log to hold the end of a JobManager, and the line in which it names its ConfigMap.
 const LOG_LINES: i64 = 2000;
@@ -37,10 +43,24 @@ pub struct Look {
 pub struct Found {
     /// By namespace and cluster-id.
     pub situations: Vec<Situation>,
-    /// Workloads that an earlier command has stopped and not started again, with how many pods they had.
-    pub resting: Vec<(Workload, i32)>,
+    /// Workloads that another command has stopped and not started again so far.
+    pub resting: Vec<Resting>,
     /// What could not be seen, in words.
     pub not_checked: Vec<String>,
+}
+
+/// A command that has taken a lease or stopped a workload is done with it, or was ended by force, after this long.
+const AT_WORK: SignedDuration = SignedDuration::from_secs(30);
+
+impl Found {
+    /// For how long it is to be supposed that another command like this is at work on it; none where none seems to be.
+    /// `now` is the API server's.
+    pub fn in_use_for(&self, now: Timestamp) -> Option<Duration> {
+        let leases = self.situations.iter().filter_map(|situation| removal::taken(&situation.state, now));
+        let stops = self.resting.iter().filter_map(|resting| Some(now.duration_since(resting.since?)));
+        let youngest = leases.chain(stops).filter(|age| !age.is_negative()).min()?;
+        Duration::try_from(AT_WORK - youngest).ok().filter(|left| !left.is_zero())
+    }
 }
 
 /// Gathers everything. Where no pod shows that a cluster lives, its lease is watched for as long as a leader would take
@@ -98,8 +118,37 @@ pub async fn look_at_files(
     progress: impl Fn(&str),
 ) -> Result<bool> {
     let Some(user) = situation.users.first() else { return Ok(false) };
-    situation.seen = probe::look(connection, &user.workload, &situation.files(), timeout, progress).await?;
+    let workload = user.workload.clone();
+    situation.seen = probe::look(connection, &workload, &situation.files(), timeout, progress).await?;
+    doubt_younger_claims(connection, &workload, situation).await?;
     Ok(true)
+}
+
+/// What is not on a claim that was made after a job's last checkpoint was on another one: nothing is known of that.
+async fn doubt_younger_claims(connection: &Connection, workload: &Workload, situation: &mut Situation) -> Result<()> {
+    let api: Api<PersistentVolumeClaim> = Api::namespaced(connection.client.clone(), workload.namespace());
+    let mut made: BTreeMap<String, Option<Timestamp>> = BTreeMap::new();
+    for map in situation.state.maps.iter().filter(|map| matches!(map.kind, MapKind::Job(_))) {
+        for path in map.pointers.iter().filter_map(|pointer| pointer.path.as_ref()) {
+            let Some(spec) = &workload.template.spec else { continue };
+            let Storage::Claim { name } = storage::behind(spec, &workload.process.container, path) else { continue };
+            if !made.contains_key(&name) {
+                let claim = api.get_metadata_opt(&name).await;
+                let claim = access::known(claim)?.flatten();
+                made.insert(name.clone(), claim.and_then(|claim| Some(claim.metadata.creation_timestamp?.0)));
+            }
+            let younger = made[&name].zip(map.written).is_some_and(|(made, written)| written < made);
+            if let Some(seen) = situation.seen.get_mut(path).filter(|seen| younger && **seen == Presence::Gone) {
+                *seen = Presence::Unknown(format!("claim {name} was made after it was written"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What is left of a cluster's data when its JobManagers have ended: judged before that.
+pub async fn after_its_end(connection: &Connection, cluster: &FlinkCluster, state: HaState) -> Situation {
+    Situation { users: vec![user_without_pods(connection, cluster).await], ..Situation::unattended(state) }
 }
 
 async fn gather(
@@ -108,22 +157,14 @@ async fn gather(
     states: Vec<HaState>,
     progress: impl Fn(&str),
 ) -> Result<Found> {
-    let (clusters, operators) = futures::join!(discover::clusters(connection, scope), operators(connection, scope));
+    let (clusters, operators) =
+        futures::join!(discover::visible_clusters(connection, scope), operators(connection, scope));
     let mut found = Found::default();
-    let (clusters, pods_unseen) = match clusters {
-        Ok(discovery) => {
-            found.not_checked.extend(discovery.not_checked);
-            (discovery.clusters, discovery.pods_unseen)
-        }
-        // Without a look at pods the lease decides alone.
-        Err(error) => {
-            found.not_checked.push(error.message);
-            (Vec::new(), None)
-        }
-    };
-    found.resting = (clusters.iter())
-        .filter_map(|cluster| Some((cluster.jobmanager.clone(), standstill::resting(&cluster.jobmanager)?)))
-        .collect();
+    // Without a look at pods the lease decides alone.
+    let Discovery { clusters, not_checked, pods_unseen, .. } = clusters?;
+    let unseen = not_checked.first().cloned();
+    found.not_checked.extend(not_checked);
+    found.resting = clusters.iter().filter_map(|cluster| Resting::read(&cluster.jobmanager)).collect();
     let operators = operators?;
     if let Operators::Unknown(why) = &operators {
         found.not_checked.push(why.clone());
@@ -140,7 +181,8 @@ async fn gather(
             user.pods_unseen.clone_from(&pods_unseen);
         }
         let operator = operators.of(&state);
-        found.situations.push(Situation { state, users, lease: Lease::NotWatched, operator, seen: BTreeMap::new() });
+        let unseen = unseen.clone();
+        found.situations.push(Situation { users, operator, unseen, ..Situation::unattended(state) });
     }
     watch_leases(connection, &mut found.situations, progress).await?;
     Ok(found)
@@ -169,17 +211,21 @@ fn goes_by(cluster: &FlinkCluster, state: &HaState) -> bool {
 }
 
 async fn user(connection: &Connection, cluster: &FlinkCluster) -> User {
-    let workload = cluster.jobmanager.clone();
-    let mut pods = Vec::new();
+    let mut user = user_without_pods(connection, cluster).await;
     let all = cluster.jobmanager_pods.iter();
     // One that is being deleted may still be writing.
     for pod in all.filter(|pod| !has_ended(pod)) {
-        pods.push(SeenPod {
+        user.pods.push(SeenPod {
             name: pod.metadata.name.clone().unwrap_or_default(),
             created: pod.metadata.creation_timestamp.as_ref().map(|time| time.0),
-            state: pod_state(connection, &cluster.namespace, pod, &workload.process.container).await,
+            state: pod_state(connection, &cluster.namespace, pod, &user.workload.process.container).await,
         });
     }
+    user
+}
+
+async fn user_without_pods(connection: &Connection, cluster: &FlinkCluster) -> User {
+    let workload = cluster.jobmanager.clone();
     User {
         reference: format!("{}/{}", workload.kind.to_lowercase(), workload.name),
         operator: Some(cluster.made_by.clone()).filter(|made_by| made_by.starts_with("Flink") && made_by.contains('/')),
@@ -187,7 +233,7 @@ async fn user(connection: &Connection, cluster: &FlinkCluster) -> User {
         storage_dir: discover::ha_storage_dir(&cluster.configuration).map(str::to_owned),
         default_scheme: discover::default_scheme(&cluster.configuration).map(str::to_owned),
         workload,
-        pods,
+        pods: Vec::new(),
         pods_unseen: None,
     }
 }
@@ -246,15 +292,22 @@ async fn pod_state(connection: &Connection, namespace: &str, pod: &Pod, containe
     if status.restart_count == 0 && !ended {
         return alive("is starting");
     }
-    let params = LogParams {
-        container: Some(container.to_owned()),
-        previous: !ended,
-        tail_lines: Some(LOG_LINES),
-        ..LogParams::default()
-    };
     let api: Api<Pod> = Api::namespaced(connection.client.clone(), namespace);
     let name = pod.metadata.name.as_deref().unwrap_or_default();
-    match api.logs(name, &params).await {
+    let log = async |previous: bool| {
+        let params = LogParams {
+            container: Some(container.to_owned()),
+            previous,
+            tail_lines: Some(LOG_LINES),
+            ..LogParams::default()
+        };
+        api.logs(name, &params).await
+    };
+    let running = status.state.as_ref().is_some_and(|state| state.running.is_some());
+    if running && log(false).await.is_ok_and(|log| recovered(&log)) {
+        return alive("has recovered its jobs");
+    }
+    match log(!ended).await {
         Ok(log) => match unrecoverable(&log) {
             Some(failure) => PodState::CrashesOnRecovery(failure),
             None => alive("starts again and again, and its log names no job that could not be recovered"),
@@ -297,32 +350,24 @@ async fn operators(connection: &Connection, scope: &Scope) -> Result<Operators> 
         Scope::Namespace(namespace) => Api::namespaced_with(client, namespace, &resource),
         Scope::All => Api::all_with(client, &resource),
     };
-    let mut params = ListParams::default().limit(PAGE);
     let mut all = BTreeMap::new();
-    loop {
-        let page = match api.list(&params).await {
-            Ok(page) => page,
-            // Not a Status: the API server does not know the group at all.
-            Err(kube::Error::Api(status)) if status.code == 404 => return Ok(Operators::Known(all)),
-            Err(error) if is_forbidden(&error) => {
-                // Whoever may not list a kind is refused also where the API server does not have it.
-                let groups = connection.client.list_api_groups().await;
-                let served = groups.map_or(true, |list| list.groups.iter().any(|group| group.name == resource.group));
-                return Ok(if served { Operators::Unknown(Error::from(error).message) } else { Operators::Known(all) });
-            }
-            Err(error) => return Err(error.into()),
-        };
-        for object in page.items {
-            let name = object.metadata.name.clone().unwrap_or_default();
-            let suspended =
-                object.data.pointer("/spec/job/state").and_then(|state| state.as_str()) == Some("suspended");
-            let state = if suspended { ", which is suspended" } else { "" };
-            let namespace = object.metadata.namespace.unwrap_or_default();
-            all.insert((namespace, name.clone()), format!("flinkdeployment/{name}{state}"));
+    let take = |object: DynamicObject| {
+        let name = object.metadata.name.clone().unwrap_or_default();
+        let suspended = object.data.pointer("/spec/job/state").and_then(|state| state.as_str()) == Some("suspended");
+        let state = if suspended { ", which is suspended" } else { "" };
+        let namespace = object.metadata.namespace.unwrap_or_default();
+        all.insert((namespace, name.clone()), format!("flinkdeployment/{name}{state}"));
+    };
+    match paging::each(ListParams::default(), async |params| api.list(params).await, take).await {
+        Ok(()) => Ok(Operators::Known(all)),
+        // Not a Status: the API server does not know the group at all.
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(Operators::Known(all)),
+        Err(error) if is_forbidden(&error) => {
+            // Whoever may not list a kind is refused also where the API server does not have it.
+            let groups = connection.client.list_api_groups().await;
+            let served = groups.map_or(true, |list| list.groups.iter().any(|group| group.name == resource.group));
+            Ok(if served { Operators::Unknown(Error::from(error).message) } else { Operators::Known(all) })
         }
-        match page.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => params = params.continue_token(&token),
-            None => return Ok(Operators::Known(all)),
-        }
+        Err(error) => Err(error.into()),
     }
 }

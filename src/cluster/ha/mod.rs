@@ -16,14 +16,16 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use kube::api::ListParams;
+use kube::core::PartialObjectMeta;
 
-pub use self::evidence::{Found, Look, look_at_files, situation_of, situations, unattended};
+pub use self::evidence::{Found, Look, after_its_end, look_at_files, situation_of, situations, unattended};
+pub use self::record::Record;
 use super::Connection;
 use super::access::PARALLEL;
-use super::discover::{PAGE, Scope};
+use super::discover::Scope;
+use super::paging;
 use crate::error::Result;
 use crate::flink::ha::{APP_LABEL, Generation, HaMap, MapKind, MapName, TYPE_LABEL};
-use crate::flink::storage::Storage;
 
 /// The high-availability ConfigMaps of one cluster.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,10 +37,15 @@ pub struct HaState {
     /// The ConfigMaps, by name.
     pub maps: Vec<HaMap>,
     /// What `down` has recorded of the storage, where no leader has been elected since.
-    pub record: Option<Storage>,
+    pub record: Option<Record>,
 }
 
 impl HaState {
+    /// Nothing, of this cluster-id.
+    pub fn empty(namespace: &str, cluster_id: &str) -> Self {
+        HaState { namespace: namespace.to_owned(), cluster_id: cluster_id.to_owned(), maps: Vec::new(), record: None }
+    }
+
     /// The ConfigMap with the jobs' entries: the cluster's, up to Flink 1.14 the dispatcher's.
     pub fn cluster_map(&self) -> Option<&HaMap> {
         self.maps.iter().find(|map| match map.kind {
@@ -64,7 +71,8 @@ impl HaState {
 
     /// The jobs that they tell of: those that a leader would recover, and those that have a ConfigMap; sorted.
     pub fn jobs(&self) -> Vec<&str> {
-        let recorded = self.cluster_map().into_iter().flat_map(HaMap::jobs);
+        let shared = self.maps.iter().filter(|map| !matches!(map.kind, MapKind::Job(_)));
+        let recorded = shared.flat_map(HaMap::jobs);
         let own = self.maps.iter().filter_map(|map| match &map.kind {
             MapKind::Job(job) => Some(job.as_str()),
             _ => None,
@@ -84,7 +92,7 @@ impl HaState {
 
 /// Reads the high-availability ConfigMaps of a namespace or of all, or those of one cluster-id.
 ///
-/// Those that carry Flink's labels are listed with what is in them, page by page. Tools that copy objects may have
+/// Those that carry the label are listed with what is in them, page by page. Tools that copy objects may have
 /// dropped labels: of all others the names are listed, and those whose name says so are read one by one.
 ///
 /// # Errors
@@ -94,59 +102,44 @@ pub async fn read(connection: &Connection, scope: &Scope, cluster_id: Option<&st
         Scope::Namespace(namespace) => Api::namespaced(connection.client.clone(), namespace),
         Scope::All => Api::all(connection.client.clone()),
     };
-    let mut labels = format!("{}={}", TYPE_LABEL.0, TYPE_LABEL.1);
-    if let Some(id) = cluster_id {
-        labels = format!("{labels},{APP_LABEL}={id}");
-    }
+    let (label, value) = cluster_id.map_or(TYPE_LABEL, |id| (APP_LABEL, id));
     let is_it = |name: &str| {
         MapName::parse(name).is_some_and(|parsed| cluster_id.is_none_or(|wanted| parsed.cluster_id == wanted))
     };
     let mut states: BTreeMap<(String, String), HaState> = BTreeMap::new();
-    let mut take =
-        |map: &ConfigMap| {
-            let Some(read) = HaMap::read(map).filter(|read| is_it(&read.name)) else { return };
-            let namespace = map.metadata.namespace.clone().unwrap_or_default();
-            let state = states.entry((namespace, read.cluster_id.clone())).or_insert_with_key(|(namespace, id)| {
-                HaState { namespace: namespace.clone(), cluster_id: id.clone(), maps: Vec::new(), record: None }
-            });
-            if state.maps.iter().all(|other| other.name != read.name) {
-                state.record = state.record.take().or_else(|| record::recorded(map));
-                state.maps.push(read);
-            }
-        };
-    let labelled = async {
-        let mut params = ListParams::default().labels(&labels).limit(PAGE);
-        loop {
-            let page = api.list(&params).await?;
-            page.items.iter().for_each(&mut take);
-            match page.metadata.continue_.filter(|token| !token.is_empty()) {
-                Some(token) => params = params.continue_token(&token),
-                None => return Ok::<_, kube::Error>(()),
-            }
+    let mut take = |map: &ConfigMap| {
+        let Some(read) = HaMap::read(map).filter(|read| is_it(&read.name)) else { return };
+        let namespace = map.metadata.namespace.clone().unwrap_or_default();
+        let state = states
+            .entry((namespace, read.cluster_id.clone()))
+            .or_insert_with_key(|(namespace, id)| HaState::empty(namespace, id));
+        if state.maps.iter().all(|other| other.name != read.name) {
+            state.record = state.record.take().or_else(|| record::recorded(map));
+            state.maps.push(read);
         }
     };
-    let unlabelled = async {
-        let mut names = Vec::new();
-        // What has the label is in the other list.
-        let mut params = ListParams::default().labels(&format!("{}!={}", TYPE_LABEL.0, TYPE_LABEL.1)).limit(PAGE);
-        loop {
-            let page = api.list_metadata(&params).await?;
-            names.extend(page.items.into_iter().filter_map(|map| {
-                let name = map.metadata.name.filter(|name| is_it(name))?;
-                Some((map.metadata.namespace.unwrap_or_default(), name))
-            }));
-            match page.metadata.continue_.filter(|token| !token.is_empty()) {
-                Some(token) => params = params.continue_token(&token),
-                None => return Ok::<_, kube::Error>(names),
-            }
+    let mut names = Vec::new();
+    let by_name = |map: PartialObjectMeta<ConfigMap>| {
+        if let Some(name) = map.metadata.name.filter(|name| is_it(name)) {
+            names.push((map.metadata.namespace.unwrap_or_default(), name));
         }
     };
-    let (listed, names) = futures::join!(labelled, unlabelled);
-    listed?;
+    futures::try_join!(
+        paging::each(
+            ListParams::default().labels(&format!("{label}={value}")),
+            async |params| api.list(params).await,
+            |map: ConfigMap| take(&map)
+        ),
+        paging::each(
+            ListParams::default().labels(&format!("{label}!={value}")),
+            async |params| api.list_metadata(params).await,
+            by_name
+        ),
+    )?;
     let get = |(namespace, name): (String, String)| async move {
         Api::<ConfigMap>::namespaced(connection.client.clone(), &namespace).get_opt(&name).await
     };
-    let found: Vec<_> = futures::stream::iter(names?).map(get).buffered(PARALLEL).collect().await;
+    let found: Vec<_> = futures::stream::iter(names).map(get).buffered(PARALLEL).collect().await;
     for map in found {
         map?.iter().for_each(&mut take);
     }
@@ -163,13 +156,7 @@ pub async fn read(connection: &Connection, scope: &Scope, cluster_id: Option<&st
 /// See [`read`].
 pub async fn state_of(connection: &Connection, namespace: &str, cluster_id: &str) -> Result<HaState> {
     let found = read(connection, &Scope::Namespace(namespace.to_owned()), Some(cluster_id)).await?;
-    let none = || HaState {
-        namespace: namespace.to_owned(),
-        cluster_id: cluster_id.to_owned(),
-        maps: Vec::new(),
-        record: None,
-    };
-    Ok(found.into_iter().next().unwrap_or_else(none))
+    Ok(found.into_iter().next().unwrap_or_else(|| HaState::empty(namespace, cluster_id)))
 }
 
 /// The API server's clock, from the `Date` of an answer; this machine's where it has none.

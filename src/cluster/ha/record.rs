@@ -16,26 +16,36 @@ use crate::flink::storage::Storage;
 /// The annotation on the cluster's ConfigMap.
 const ANNOTATION: &str = "kubectl-flink/ha-storage";
 
+/// What `down` has recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// What was behind the folder.
+    pub storage: Storage,
+    /// The folder, `high-availability.storageDir`, where it was known: nothing is said of others.
+    pub dir: Option<String>,
+}
+
 /// Reads what was recorded. A leader that was elected since may have other storage: the record holds for the lease that
 /// it was written with and for no other.
-pub(super) fn recorded(map: &ConfigMap) -> Option<Storage> {
+pub(super) fn recorded(map: &ConfigMap) -> Option<Record> {
     let annotations = map.metadata.annotations.as_ref()?;
     let record: Value = serde_json::from_str(annotations.get(ANNOTATION)?).ok()?;
     let lease = annotations.get(LEADER_ANNOTATION).map(String::as_str);
     if record.get("lease").and_then(Value::as_str) != lease {
         return None;
     }
-    let name = || record.get("name").and_then(Value::as_str).map(str::to_owned);
-    match record.get("kind")?.as_str()? {
-        "podLocal" => Some(Storage::PodLocal),
-        "uri" => name().map(Storage::Uri),
-        "claim" => name().map(|name| Storage::Claim { name }),
-        "hostPath" => name().map(|path| Storage::HostPath { path }),
-        _ => None,
-    }
+    let text = |key: &str| record.get(key).and_then(Value::as_str).map(str::to_owned);
+    let storage = match record.get("kind")?.as_str()? {
+        "podLocal" => Storage::PodLocal,
+        "uri" => Storage::Uri(text("name")?),
+        "claim" => Storage::Claim { name: text("name")? },
+        "hostPath" => Storage::HostPath { path: text("name")? },
+        _ => return None,
+    };
+    Some(Record { storage, dir: text("dir") })
 }
 
-/// Makes a record that holds hold for this lease too: it is ours.
+/// A record that holds is made to hold for this lease too, which is ours.
 pub(super) fn carry_over(map: &mut ConfigMap, lease: &str) {
     if recorded(map).is_none() {
         return;
@@ -53,13 +63,14 @@ pub(super) fn carry_over(map: &mut ConfigMap, lease: &str) {
 ///
 /// # Errors
 /// The ConfigMap may not be patched, or the API server does not answer.
-pub async fn leave(connection: &Connection, state: &HaState, storage: &Storage) -> Result<()> {
+pub async fn leave(connection: &Connection, state: &HaState, found: &Record) -> Result<()> {
     let Some(map) = state.cluster_map() else { return Ok(()) };
     let api: Api<ConfigMap> = Api::namespaced(connection.client.clone(), &state.namespace);
     let Some(now) = api.get_metadata_opt(&map.name).await? else { return Ok(()) };
     let lease = now.metadata.annotations.as_ref().and_then(|annotations| annotations.get(LEADER_ANNOTATION));
-    let mut record = serde_json::to_value(storage).unwrap_or_default();
+    let mut record = serde_json::to_value(&found.storage).unwrap_or_default();
     if let Value::Object(record) = &mut record {
+        record.insert("dir".to_owned(), json!(found.dir));
         record.insert("lease".to_owned(), json!(lease));
         record.insert("recorded".to_owned(), json!(Timestamp::now().to_string()));
     }
@@ -87,16 +98,19 @@ mod tests {
             }}}))
             .unwrap()
         };
-        let local = json!({"kind": "podLocal", "lease": "one"});
-        assert_eq!(recorded(&map("one", &local)), Some(Storage::PodLocal));
-        assert_eq!(recorded(&map("two", &local)), None);
+        let read = |lease: &str, record: &Value| recorded(&map(lease, record));
+        let local = json!({"kind": "podLocal", "dir": "file:///tmp/ha", "lease": "one"});
+        let pod_local = Record { storage: Storage::PodLocal, dir: Some("file:///tmp/ha".into()) };
+        assert_eq!(read("one", &local), Some(pod_local.clone()));
+        assert_eq!(read("two", &local), None);
         let claim = json!({"kind": "claim", "name": "flink-storage", "lease": "one"});
-        assert_eq!(recorded(&map("one", &claim)), Some(Storage::Claim { name: "flink-storage".into() }));
-        assert_eq!(recorded(&map("one", &json!({"kind": "unknown", "lease": "one"}))), None);
+        let storage = Storage::Claim { name: "flink-storage".into() };
+        assert_eq!(read("one", &claim), Some(Record { storage, dir: None }));
+        assert_eq!(read("one", &json!({"kind": "unknown", "lease": "one"})), None);
         let mut carried = map("one", &local);
         carry_over(&mut carried, "three");
         carried.metadata.annotations.as_mut().unwrap().insert(LEADER_ANNOTATION.into(), "three".into());
-        assert_eq!(recorded(&carried), Some(Storage::PodLocal));
+        assert_eq!(recorded(&carried), Some(pod_local));
         let mut stale = map("two", &local);
         carry_over(&mut stale, "two");
         assert_eq!(recorded(&stale), None);

@@ -6,6 +6,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use kube::api::PostParams;
 
+use super::standstill;
 use super::verdict::Situation;
 use crate::cluster::access::{self, Right};
 use crate::cluster::{Connection, FIELD_MANAGER};
@@ -54,13 +55,26 @@ pub struct Restored {
     pub unchanged: Vec<String>,
 }
 
+impl Restored {
+    /// Nothing is back that was not there.
+    pub fn is_empty(&self) -> bool {
+        self.config_maps.is_empty() && self.entries.is_empty()
+    }
+}
+
 /// Puts the copy back, unless a cluster lives on what is there. An entry that is there with another value is not
-/// overwritten.
+/// overwritten. `restored` is told what is back, also where the rest fails.
 ///
 /// # Errors
 /// A cluster lives on it or is about to, something else stands in its place, rights are missing, or what the API server
 /// says.
-pub async fn restore(connection: &Connection, copy: &Copy, there: &Situation, dry_run: bool) -> Result<Restored> {
+pub async fn restore(
+    connection: &Connection,
+    copy: &Copy,
+    there: &Situation,
+    dry_run: bool,
+    restored: &mut Restored,
+) -> Result<()> {
     let busy = there
         .live()
         .or_else(|| there.crashing().next().map(|user| format!("{} would start on half of it", user.reference)));
@@ -70,21 +84,14 @@ pub async fn restore(connection: &Connection, copy: &Copy, there: &Situation, dr
             copy.cluster_id, copy.namespace
         ));
         for user in &there.users {
-            let namespace = user.workload.namespace();
-            error = error.hint(format!(
-                "stop it first: kubectl scale {} -n {namespace} --replicas=0, and wait until its pods are gone",
-                user.reference
-            ));
+            let command = standstill::command(&user.workload, 0);
+            error = error.hint(format!("stop it first, and wait until its pods are gone: {command}"));
         }
         return Err(error);
     }
     let namespace = Some(copy.namespace.as_str());
     let rights = ["get", "create", "update"].map(|verb| Right::new(verb, "", "configmaps", namespace));
-    let denied = access::denied_to_caller(connection, rights.to_vec()).await?;
-    if !denied.is_empty() {
-        let denied: Vec<_> = denied.iter().map(ToString::to_string).collect();
-        return Err(Error::could_not_run(format!("nothing was put back: you lack rights: {}", denied.join(", "))));
-    }
+    access::require(connection, rights.to_vec(), "nothing was put back").await?;
     let api: Api<ConfigMap> = Api::namespaced(connection.client.clone(), &copy.namespace);
     let mut found = Vec::new();
     for map in &copy.maps {
@@ -105,15 +112,13 @@ pub async fn restore(connection: &Connection, copy: &Copy, there: &Situation, dr
         }
         found.push((map, now));
     }
-    let mut restored = Restored::default();
     let params = PostParams { dry_run, field_manager: Some(FIELD_MANAGER.to_owned()) };
     for (map, now) in found {
         let name = map.metadata.name.clone().unwrap_or_default();
+        let mut entries = Vec::new();
+        let is_new = now.is_none();
         let written = match now {
-            None => {
-                restored.config_maps.push(name.clone());
-                api.create(&params, map).await
-            }
+            None => api.create(&params, map).await,
             Some(mut now) => {
                 let data = now.data.get_or_insert_default();
                 let missing: Vec<_> = map.data.iter().flatten().filter(|(key, _)| !data.contains_key(*key)).collect();
@@ -121,14 +126,15 @@ pub async fn restore(connection: &Connection, copy: &Copy, there: &Situation, dr
                     restored.unchanged.push(name);
                     continue;
                 }
-                restored.entries.extend(missing.iter().map(|(key, _)| format!("{name}/{key}")));
+                entries.extend(missing.iter().map(|(key, _)| format!("{name}/{key}")));
                 data.extend(missing.into_iter().map(|(key, value)| (key.clone(), value.clone())));
                 // With its resource version: whoever has written it meanwhile was first.
                 api.replace(&name, &params, &now).await
             }
         };
         match written {
-            Ok(_) => {}
+            Ok(_) if is_new => restored.config_maps.push(name),
+            Ok(_) => restored.entries.extend(entries),
             Err(kube::Error::Api(status)) if status.is_conflict() || status.is_already_exists() => {
                 return Err(Error::could_not_run(format!(
                     "configmap/{name} has changed meanwhile: a JobManager has started"
@@ -138,7 +144,7 @@ pub async fn restore(connection: &Connection, copy: &Copy, there: &Situation, dr
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(restored)
+    Ok(())
 }
 
 /// The first entry that both have with different values. The number of the next checkpoint may have moved on.

@@ -1,11 +1,13 @@
 //! JobManagers that crash are put to rest while their high-availability data is changed, and started again.
 
+use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;
 use kube::api::{Api, Patch, PatchParams};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::server_time;
 use super::verdict::User;
 use crate::cluster::access::Right;
 use crate::cluster::delete::{self, Awaited};
@@ -16,10 +18,40 @@ use crate::error::{Error, Result};
 /// How many pods the workload is to have again. It is written with the change to none, so that a command that was
 /// interrupted in between can be run again.
 const REPLICAS: &str = "kubectl-flink/replicas";
+/// When it was stopped, by the API server's clock.
+const SINCE: &str = "kubectl-flink/stopped-at";
 
-/// How many pods an interrupted command has left this workload without; none where it has them.
-pub fn resting(workload: &Workload) -> Option<i32> {
-    workload.metadata.annotations.as_ref()?.get(REPLICAS)?.parse().ok().filter(|_| workload.replicas == 0)
+/// A workload that a command has stopped, and has not started again yet.
+#[derive(Debug, Clone)]
+pub struct Resting {
+    /// The workload.
+    pub workload: Workload,
+    /// How many pods it had.
+    pub replicas: i32,
+    /// When it was stopped, by the API server's clock.
+    pub since: Option<Timestamp>,
+}
+
+impl Resting {
+    /// None where nobody like us has stopped it, or it has been started again.
+    pub(super) fn read(workload: &Workload) -> Option<Resting> {
+        let annotations = workload.metadata.annotations.as_ref().filter(|_| workload.replicas == 0)?;
+        let replicas = annotations.get(REPLICAS)?.parse().ok()?;
+        let since = annotations.get(SINCE).and_then(|since| since.parse().ok());
+        Some(Resting { workload: workload.clone(), replicas, since })
+    }
+}
+
+/// What does the same by hand: gives the workload so many pods, none among them.
+pub fn command(workload: &Workload, replicas: i32) -> String {
+    let (name, namespace) = (&workload.name, workload.namespace());
+    match workload.kind.as_str() {
+        "Job" => format!(
+            "kubectl patch job/{name} -n {namespace} --type=merge -p '{{\"spec\":{{\"suspend\":{}}}}}'",
+            replicas == 0
+        ),
+        kind => format!("kubectl scale {}/{name} -n {namespace} --replicas={replicas}", kind.to_lowercase()),
+    }
 }
 
 /// What the caller needs for it.
@@ -48,11 +80,9 @@ pub(super) async fn rest(
     progress: impl Fn(&str),
 ) -> Result<()> {
     let workload = &user.workload;
-    let (spec, replicas) = match workload.kind.as_str() {
-        "Job" => (json!({"suspend": true}), workload.replicas),
-        _ => (json!({"replicas": 0}), workload.replicas),
-    };
-    let annotations = json!({ REPLICAS: replicas.to_string() });
+    let spec = if workload.kind == "Job" { json!({"suspend": true}) } else { json!({"replicas": 0}) };
+    let now = server_time(connection).await?.to_string();
+    let annotations = json!({ REPLICAS: workload.replicas.to_string(), SINCE: now });
     patch(connection, workload, &json!({"metadata": {"annotations": annotations}, "spec": spec})).await?;
     let awaited = Awaited {
         controllers: vec![(workload.kind.clone(), workload.name.clone())],
@@ -69,7 +99,7 @@ pub(super) async fn rest(
 /// It may not be patched, or the API server does not answer.
 pub async fn resume(connection: &Connection, workload: &Workload, replicas: i32) -> Result<()> {
     let spec = if workload.kind == "Job" { json!({"suspend": false}) } else { json!({ "replicas": replicas }) };
-    let annotations = json!({ REPLICAS: null });
+    let annotations = json!({ REPLICAS: null, SINCE: null });
     patch(connection, workload, &json!({"metadata": {"annotations": annotations}, "spec": spec})).await
 }
 

@@ -6,7 +6,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -14,11 +13,13 @@ use k8s_openapi::api::core::v1::PodSpec;
 use serde::Serialize;
 
 use super::HaState;
+use super::record::Record;
 use crate::cluster::probe::Presence;
 use crate::cluster::workload::Workload;
-use crate::flink::ha::{HaMap, MapKind, Pointer, Target};
+use crate::flink::ha::{HaMap, MapKind, Pointer};
 use crate::flink::log::Unrecoverable;
 use crate::flink::storage::{self, Storage};
+use crate::manifests::secrets;
 
 /// The label by which a node selector names one node.
 const HOST_LABEL: &str = "kubernetes.io/hostname";
@@ -62,7 +63,8 @@ pub struct Judged {
 
 impl Judged {
     fn new(verdict: Verdict, why: impl Into<String>) -> Self {
-        Judged { verdict, why: why.into() }
+        // Old Hadoop file systems take their key in the path.
+        Judged { verdict, why: secrets::hide_in_addresses(&why.into()) }
     }
 }
 
@@ -143,6 +145,8 @@ pub struct Situation {
     pub lease: Lease,
     /// The operator's resource.
     pub operator: Operator,
+    /// Why something may go by the cluster-id that was not seen.
+    pub unseen: Option<String>,
     /// What a probe has seen of the files, by path.
     pub seen: BTreeMap<String, Presence>,
 }
@@ -160,7 +164,7 @@ impl Situation {
     /// Data that nothing goes by any more, as `down` knows.
     pub fn unattended(state: HaState) -> Self {
         let (users, operator) = (Vec::new(), Operator::None);
-        Situation { state, users, lease: Lease::NotWatched, operator, seen: BTreeMap::new() }
+        Situation { state, users, lease: Lease::NotWatched, operator, unseen: None, seen: BTreeMap::new() }
     }
 
     /// Why a cluster lives on this data; none where none does.
@@ -210,11 +214,8 @@ impl Situation {
     /// Jobs and applications, by their ids.
     fn ids(&self) -> BTreeSet<String> {
         let of_maps = self.state.jobs().into_iter().map(str::to_owned);
-        let applications = self.shared_pointers().filter_map(|pointer| match &pointer.target {
-            Target::Application(id) => Some(id.clone()),
-            _ => None,
-        });
-        of_maps.chain(applications).collect()
+        let of_entries = self.shared_pointers().filter_map(|pointer| pointer.target.id().map(str::to_owned));
+        of_maps.chain(of_entries).collect()
     }
 
     fn shared_pointers(&self) -> impl Iterator<Item = &Pointer> {
@@ -254,10 +255,7 @@ impl Situation {
         if let Some(judged) = self.operators() {
             return judged;
         }
-        let entries = self.shared_pointers().filter(|pointer| match &pointer.target {
-            Target::JobGraph(job) | Target::ExecutionPlan(job) | Target::Application(job) => job == id,
-            Target::Checkpoint(_) => false,
-        });
+        let entries = self.shared_pointers().filter(|pointer| pointer.target.id() == Some(id));
         let checkpoints = self.state.job_map(id).into_iter().flat_map(|map| &map.pointers);
         let pointers: Vec<&Pointer> = entries.chain(checkpoints).collect();
         if pointers.is_empty() {
@@ -289,6 +287,10 @@ impl Situation {
                     format!("the probe did not find {path} for one of several workloads, which have other storage");
                 return Judged::new(Verdict::Unknown, why);
             }
+            Some(Presence::Gone) if self.users.iter().any(|user| user.had_other_storage(path)) => {
+                let why = format!("the probe did not find {path}, which an earlier revision had on other storage");
+                return Judged::new(Verdict::Unknown, why);
+            }
             Some(Presence::Gone) if self.users.iter().any(|user| user.may_see_another_node(path)) => {
                 let why = format!("the probe did not find {path}, and may have looked at another node's folder");
                 return Judged::new(Verdict::Unknown, why);
@@ -315,17 +317,20 @@ impl Situation {
             return judged;
         }
         match &self.state.record {
-            Some(Storage::PodLocal) => {
+            Some(Record { storage: Storage::PodLocal, dir: Some(dir) }) if storage::is_in(path, dir) => {
                 let why = format!("`down` has recorded that {path} was in the pods, which are gone");
                 Judged::new(Verdict::Dead, why)
             }
-            Some(Storage::None | Storage::Unknown) | None => {
-                let why = format!("nothing is left that tells what was mounted over {path}");
-                Judged::new(Verdict::Unknown, why)
-            }
-            Some(storage) => {
+            Some(Record {
+                storage: storage @ (Storage::Uri(_) | Storage::Claim { .. } | Storage::HostPath { .. }),
+                ..
+            }) => {
                 let why = format!("{path} may still be there: `down` has recorded that it was on {storage}");
                 Judged::new(Verdict::Recoverable, why)
+            }
+            _ => {
+                let why = format!("nothing is left that tells what was mounted over {path}");
+                Judged::new(Verdict::Unknown, why)
             }
         }
     }
@@ -335,10 +340,7 @@ impl Situation {
         if let Some(judged) = self.withheld(map, live) {
             return judged;
         }
-        let ids = map.pointers.iter().filter_map(|pointer| match &pointer.target {
-            Target::JobGraph(id) | Target::ExecutionPlan(id) | Target::Application(id) => Some(id),
-            Target::Checkpoint(_) => None,
-        });
+        let ids = map.pointers.iter().filter_map(|pointer| pointer.target.id());
         let worst = ids.filter_map(|id| Some((id, jobs.get(id)?))).max_by_key(|(_, judged)| judged.verdict);
         if let Some((id, judged)) = worst {
             return Judged::new(judged.verdict, format!("job {id}: {}", judged.why));
@@ -347,8 +349,9 @@ impl Situation {
             let scaled = if user.workload.replicas == 0 { ", scaled to 0," } else { "" };
             return Judged::new(Verdict::Recoverable, format!("{}{scaled} goes by it", user.reference));
         }
-        match &self.operator {
-            Operator::Unknown(why) => Judged::new(Verdict::Unknown, format!("an operator may go by it: {why}")),
+        match (&self.operator, &self.unseen) {
+            (Operator::Unknown(why), _) => Judged::new(Verdict::Unknown, format!("an operator may go by it: {why}")),
+            (_, Some(why)) => Judged::new(Verdict::Unknown, format!("something may go by it: {why}")),
             _ => Judged::new(Verdict::Leftover, "no job stands in it, and nothing goes by it"),
         }
     }
@@ -374,14 +377,8 @@ impl Situation {
 
     /// The workloads that have to be at rest before anything is changed: those that are to have pods.
     pub fn crashing(&self) -> impl Iterator<Item = &User> {
-        self.users.iter().filter(|user| user.workload.replicas > 0 && !user.workload.finished)
+        self.users.iter().filter(|user| user.workload.replicas > 0 && !user.workload.finished && !user.workload.failed)
     }
-}
-
-/// Whether a file on a local path is in this folder.
-fn is_in(path: &str, dir: &str) -> bool {
-    let (path, dir) = (storage::local_path(path), storage::local_path(dir));
-    path.zip(dir).is_some_and(|(path, dir)| Path::new(path).starts_with(dir))
 }
 
 impl User {
@@ -392,6 +389,17 @@ impl User {
         }
         let spec = self.workload.template.spec.as_ref();
         spec.map_or(Storage::Unknown, |spec| storage::behind(spec, &self.workload.process.container, path))
+    }
+
+    /// What was behind a path in pods of earlier revisions.
+    fn earlier(&self, path: &str) -> impl Iterator<Item = Storage> {
+        self.earlier.iter().map(move |spec| storage::behind(spec, &self.workload.process.container, path))
+    }
+
+    /// What a probe does not find now may be where it was.
+    fn had_other_storage(&self, path: &str) -> bool {
+        let now = self.storage(path);
+        !matches!(now, Storage::Uri(_)) && self.earlier(path).any(|storage| storage != now)
     }
 
     /// A folder of the node, and the pods are not bound to one.
@@ -418,7 +426,7 @@ impl User {
             }
         }
         // What was written under another configuration was perhaps on a volume that is no longer mounted.
-        if let Some(dir) = self.storage_dir.as_deref().filter(|dir| !is_in(path, dir)) {
+        if let Some(dir) = self.storage_dir.as_deref().filter(|dir| !storage::is_in(path, dir)) {
             let why = format!(
                 "{path} is not in {dir}, which {} has now: it is not known what was mounted there",
                 self.reference
@@ -431,9 +439,7 @@ impl User {
             .workload
             .flink_container()
             .is_some_and(|(spec, container)| storage::mounted_at(spec, container, local).is_some());
-        let container = &self.workload.process.container;
-        let other = self.earlier.iter().map(|spec| storage::behind(spec, container, path));
-        if let Some(storage) = other.into_iter().find(|storage| *storage != Storage::PodLocal) {
+        if let Some(storage) = self.earlier(path).find(|storage| *storage != Storage::PodLocal) {
             let why =
                 format!("{path} may still be there: an earlier revision of {} had it on {storage}", self.reference);
             return Judged::new(Verdict::Unknown, why);

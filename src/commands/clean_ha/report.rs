@@ -14,7 +14,8 @@ use crate::cluster::ha::restore::{Copy, Restored};
 use crate::cluster::ha::verdict::{Judged, Judgement, Lease, Situation, Verdict};
 use crate::commands::Output;
 use crate::error::Result;
-use crate::flink::ha::{Generation, HaMap, MapKind};
+use crate::flink::ha::{Generation, HaMap, MapKind, Pointer};
+use crate::manifests::secrets;
 use crate::output::age::short;
 use crate::output::{Ui, document};
 
@@ -78,7 +79,7 @@ struct MapReport<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     job: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    last_checkpoint: Option<Checkpoint<'a>>,
+    last_checkpoint: Option<Checkpoint>,
     /// When it was last written, by the API server's clock.
     written: Option<Timestamp>,
     pointers: Vec<PointerReport<'a>>,
@@ -88,15 +89,15 @@ struct MapReport<'a> {
 }
 
 #[derive(Debug, Serialize)]
-struct Checkpoint<'a> {
+struct Checkpoint {
     id: u64,
-    path: Option<&'a str>,
+    path: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
 struct PointerReport<'a> {
     key: &'a str,
-    path: Option<&'a str>,
+    path: Option<String>,
 }
 
 impl<'a> Report<'a> {
@@ -121,7 +122,7 @@ impl<'a> Report<'a> {
             }
         }
         item.removed_entries.clone_from(&removed.entries);
-        item.files_left.clone_from(&removed.files);
+        item.files_left = removed.files.iter().map(|file| secrets::hide_in_addresses(file)).collect();
         item.backup = removed.backup.as_ref().map(|path| path.display().to_string());
     }
 
@@ -230,11 +231,9 @@ impl<'a> MapReport<'a> {
         MapReport {
             name: &map.name,
             job,
-            last_checkpoint: latest.map(|(id, pointer)| Checkpoint { id, path: pointer.path.as_deref() }),
+            last_checkpoint: latest.map(|(id, pointer)| Checkpoint { id, path: shown(pointer) }),
             written: map.written,
-            pointers: pointers
-                .map(|pointer| PointerReport { key: &pointer.key, path: pointer.path.as_deref() })
-                .collect(),
+            pointers: pointers.map(|pointer| PointerReport { key: &pointer.key, path: shown(pointer) }).collect(),
             judged,
             outcome: Outcome::Kept,
         }
@@ -245,18 +244,27 @@ impl<'a> MapReport<'a> {
         let written = self.written.map_or(String::new(), |written| format!(", written {}", ago(written, now)));
         match (&self.last_checkpoint, self.job) {
             (Some(Checkpoint { id, path }), _) => {
-                lines.push(format!("checkpoint {id}{written}: {}", path.unwrap_or("its file cannot be read from it")));
+                lines.push(format!("checkpoint {id}{written}: {}", path.as_deref().unwrap_or(UNREADABLE)));
             }
             (None, Some(_)) => lines.push(format!("no checkpoint{written}")),
             (None, None) => {
-                lines.extend(self.pointers.iter().map(|pointer| {
-                    format!("{}: {}", pointer.key, pointer.path.unwrap_or("its file cannot be read from it"))
-                }));
+                lines.extend(
+                    self.pointers
+                        .iter()
+                        .map(|pointer| format!("{}: {}", pointer.key, pointer.path.as_deref().unwrap_or(UNREADABLE))),
+                );
             }
         }
         lines.push(self.judged.why.clone());
         lines
     }
+}
+
+/// Said in place of a path.
+const UNREADABLE: &str = "its file cannot be read from it";
+
+fn shown(pointer: &Pointer) -> Option<String> {
+    pointer.path.as_deref().map(secrets::hide_in_addresses)
 }
 
 fn ago(then: Timestamp, now: Timestamp) -> String {
@@ -266,17 +274,13 @@ fn ago(then: Timestamp, now: Timestamp) -> String {
 
 /// What was removed, in words: `2 ConfigMaps (a, b) and 1 entry (a/jobGraph-...)`.
 pub(super) fn removed(removed: &Removed) -> String {
-    let many = |what: &str, names: &[String]| match names {
+    let many = |what: (&str, &str), names: &[String]| match names {
         [] => None,
-        [one] => Some(format!("{what} {one}")),
-        names => Some(format!("{} {what}s ({})", names.len(), names.join(", "))),
+        [one] => Some(format!("{} {one}", what.0)),
+        names => Some(format!("{} {} ({})", names.len(), what.1, names.join(", "))),
     };
-    let entries = match removed.entries.as_slice() {
-        [] => None,
-        [one] => Some(format!("entry {one}")),
-        names => Some(format!("{} entries ({})", names.len(), names.join(", "))),
-    };
-    let parts: Vec<String> = many("ConfigMap", &removed.config_maps).into_iter().chain(entries).collect();
+    let maps = many(("ConfigMap", "ConfigMaps"), &removed.config_maps);
+    let parts: Vec<String> = maps.into_iter().chain(many(("entry", "entries"), &removed.entries)).collect();
     if parts.is_empty() { "nothing, it was gone already".to_owned() } else { parts.join(" and ") }
 }
 
@@ -307,6 +311,7 @@ pub(super) fn files_left(files: &[String]) -> Vec<String> {
             Some("oss") => "ossutil rm -r",
             _ => "rm, in a pod that has the volume",
         };
+        let folder = secrets::hide_in_addresses(folder);
         format!("{files} in {folder}: remove them, once no job of this cluster is wanted any more, with {tool}")
     };
     folders.into_iter().map(line).collect()

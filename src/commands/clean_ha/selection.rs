@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::cluster::ha::removal::{Removal, Removed};
+use crate::cluster::ha::removal::Removal;
 use crate::cluster::ha::verdict::{Judged, Judgement, Situation, Verdict};
 use crate::error::{Error, Result};
-use crate::flink::ha::{MapKind, Target, is_job_id};
+use crate::flink::ha::{MapKind, is_job_id};
 
 /// `--job dead`
 pub(super) const ALL_DEAD: &str = "dead";
@@ -113,7 +113,7 @@ impl<'a> Selection<'a> {
             let wanted = match choice.jobs {
                 Jobs::All => true,
                 Jobs::Given { ids, .. } if ids.contains(id) => {
-                    let known = situation.state.cluster_map().is_some_and(|map| map.jobs().contains(&id.as_str()));
+                    let known = situation.state.cluster_map().is_some_and(|map| map.knows(id));
                     if let Some(error) = refusal(id, judged, known, withheld(id), choice) {
                         return Err(error);
                     }
@@ -157,31 +157,6 @@ impl<'a> Selection<'a> {
         Removal { situation: self.situation, jobs: self.jobs.clone(), whole: self.whole }
     }
 
-    /// What goes, as it would be after it is done.
-    pub(super) fn expected(&self) -> Removed {
-        let mut expected = Removed::default();
-        for map in &self.situation.state.maps {
-            let goes = match &map.kind {
-                MapKind::Job(job) => self.jobs.contains(job),
-                MapKind::Cluster | MapKind::LegacyLeader => self.whole,
-            };
-            if goes {
-                expected.config_maps.push(map.name.clone());
-                expected.files.extend(map.pointers.iter().filter_map(|pointer| pointer.path.clone()));
-                continue;
-            }
-            let of_jobs = map.pointers.iter().filter(|pointer| match &pointer.target {
-                Target::JobGraph(id) | Target::ExecutionPlan(id) | Target::Application(id) => self.jobs.contains(id),
-                Target::Checkpoint(_) => false,
-            });
-            for pointer in of_jobs {
-                expected.entries.push(format!("{}/{}", map.name, pointer.key));
-                expected.files.extend(pointer.path.clone());
-            }
-        }
-        expected
-    }
-
     /// What goes, in words.
     pub(super) fn sentence(&self) -> String {
         let state = &self.situation.state;
@@ -190,7 +165,7 @@ impl<'a> Selection<'a> {
             [] => String::new(),
             stops => format!("; {} is stopped for it and started again", stops.join(", ")),
         };
-        let what = super::report::removed(&self.expected());
+        let what = super::report::removed(&self.removal().expected());
         format!("{what} of cluster-id {} in namespace {}{stops}", state.cluster_id, state.namespace)
     }
 }

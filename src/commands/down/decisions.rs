@@ -30,7 +30,7 @@ pub(super) enum HaFate {
     /// They stay, because ...
     Kept(Kept),
     /// They go, because ...
-    Removed(Removed),
+    Removed(Why),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub(super) enum Kept {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Removed {
+pub(super) enum Why {
     Asked,
     /// What they point to is gone with the pods.
     PodLocal,
@@ -72,7 +72,7 @@ pub(super) fn ha_fate(storage: &Storage, flags: Flags, claims: &[&str], in_use_b
         };
     }
     if flags.purge_ha {
-        return Ok(HaFate::Removed(Removed::Asked));
+        return Ok(HaFate::Removed(Why::Asked));
     }
     if flags.keep_ha {
         if volume_goes {
@@ -85,9 +85,9 @@ pub(super) fn ha_fate(storage: &Storage, flags: Flags, claims: &[&str], in_use_b
         return Ok(HaFate::Kept(Kept::Asked));
     }
     match storage {
-        Storage::Claim { .. } if volume_goes => Ok(HaFate::Removed(Removed::VolumeGoes)),
+        Storage::Claim { .. } if volume_goes => Ok(HaFate::Removed(Why::VolumeGoes)),
         Storage::Uri(_) | Storage::Claim { .. } | Storage::HostPath { .. } => Ok(HaFate::Kept(Kept::Durable)),
-        Storage::PodLocal => Ok(HaFate::Removed(Removed::PodLocal)),
+        Storage::PodLocal => Ok(HaFate::Removed(Why::PodLocal)),
         Storage::None | Storage::Unknown if flags.purge_volumes && !claims.is_empty() => Err(Error::usage(format!(
             "nothing was deleted: it is not known whether the HA ConfigMaps point to the volumes that go ({})",
             claims.join(", ")
@@ -172,19 +172,19 @@ mod tests {
             (uri(), NONE, HaFate::Kept(Kept::Durable)),
             (claim(), NONE, HaFate::Kept(Kept::Durable)),
             (host(), NONE, HaFate::Kept(Kept::Durable)),
-            (Storage::PodLocal, NONE, HaFate::Removed(Removed::PodLocal)),
+            (Storage::PodLocal, NONE, HaFate::Removed(Why::PodLocal)),
             (Storage::Unknown, NONE, HaFate::Kept(Kept::Unknown)),
             (Storage::None, NONE, HaFate::Kept(Kept::Unknown)),
             (claim(), KEEP, HaFate::Kept(Kept::Asked)),
             (Storage::PodLocal, KEEP, HaFate::Kept(Kept::Asked)),
-            (claim(), PURGE, HaFate::Removed(Removed::Asked)),
-            (Storage::Unknown, PURGE, HaFate::Removed(Removed::Asked)),
-            (claim(), VOLUMES, HaFate::Removed(Removed::VolumeGoes)),
+            (claim(), PURGE, HaFate::Removed(Why::Asked)),
+            (Storage::Unknown, PURGE, HaFate::Removed(Why::Asked)),
+            (claim(), VOLUMES, HaFate::Removed(Why::VolumeGoes)),
             // A claim that `up` did not make is not deleted, nor is what is elsewhere.
             (Storage::Claim { name: "shared".into() }, VOLUMES, HaFate::Kept(Kept::Durable)),
             (uri(), VOLUMES, HaFate::Kept(Kept::Durable)),
             (uri(), Flags { keep_ha: true, ..VOLUMES }, HaFate::Kept(Kept::Asked)),
-            (claim(), Flags { purge_ha: true, ..VOLUMES }, HaFate::Removed(Removed::Asked)),
+            (claim(), Flags { purge_ha: true, ..VOLUMES }, HaFate::Removed(Why::Asked)),
         ] {
             assert_eq!(ha_fate(&storage, flags, &["flink-storage"], None).unwrap(), expected, "{storage:?} {flags:?}");
         }

@@ -5,6 +5,7 @@ use k8s_openapi::api::core::v1::PodSpec;
 use super::{HaMap, MapKind, MapName, cluster_config_map, job_config_map};
 use crate::flink::log::{Unrecoverable, unrecoverable};
 use crate::flink::storage::{self, Storage};
+use crate::manifests::secrets;
 
 /// A job that cannot be recovered: what the high-availability ConfigMaps point to is not there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,11 +64,14 @@ impl LostJob {
     pub fn message(&self) -> String {
         let LostJob { job, missing, pointer, config_map, .. } = self;
         let file = missing.as_ref().or(pointer.as_ref()).map_or("a file", String::as_str);
-        format!("job {job} cannot be recovered: configmap/{config_map} points to {file}, which is not there")
+        secrets::hide_in_addresses(&format!(
+            "job {job} cannot be recovered: configmap/{config_map} points to {file}, which is not there"
+        ))
     }
 
-    /// What mends it, and what is lost by that; the JobManager runs in this container of such a pod.
-    pub fn remedy(&self, pod: &PodSpec, container: &str) -> String {
+    /// What mends it, and what is lost by that; the JobManager runs in this container of such a pod, in a namespace that
+    /// may be another one.
+    pub fn remedy(&self, pods_namespace: &str, pod: &PodSpec, container: &str) -> String {
         let LostJob { job, namespace, cluster_id, .. } = self;
         let file = self.pointer.as_ref().or(self.missing.as_ref()).map_or("", String::as_str);
         let (first, probe) = match storage::behind(pod, container, file) {
@@ -80,14 +84,18 @@ impl LostJob {
                 ("put back the storage that the cluster had before, if it is still there".to_owned(), " --probe")
             }
         };
+        // What stops the JobManagers has to see them.
+        let place = if pods_namespace == namespace { format!("-n {namespace}") } else { "-A".to_owned() };
+        // Without its graph a job is not recovered, whatever checkpoint is still there.
+        let checkpoint = if self.checkpoint.is_some() && !probe.is_empty() { " --include-recoverable" } else { "" };
         let from = self.checkpoint.map_or_else(String::new, |number| {
             format!(
                 ", from checkpoint {number} if its files are still in execution.checkpointing.dir (flink run -s PATH)"
             )
         });
         format!(
-            "{first}; to give up this job and no other: kubectl flink clean-ha {cluster_id} -n {namespace} \
-             --job {job}{probe}; it then has to be submitted again{from}"
+            "{first}; to give up this job and no other: kubectl flink clean-ha {cluster_id} {place} \
+             --job {job}{probe}{checkpoint}; it then has to be submitted again{from}"
         )
     }
 }
@@ -149,17 +157,18 @@ mod tests {
     #[test]
     fn the_command_and_what_is_lost() {
         let lost = LostJob::of_log(&log(GONE, None), "n", Some("a")).unwrap();
-        let local = lost.remedy(&pod(None), "jobmanager");
+        let local = lost.remedy("n", &pod(None), "jobmanager");
         let expected = format!(
             "no volume that outlives a pod is mounted there; to give up this job and no other: \
              kubectl flink clean-ha a -n n --job {JOB}; it then has to be submitted again"
         );
         assert_eq!(local, expected);
-        assert_eq!(lost.remedy(&pod(Some(json!({"emptyDir": {}}))), "jobmanager"), expected);
-        let claim = lost.remedy(&pod(Some(json!({"persistentVolumeClaim": {"claimName": "c"}}))), "jobmanager");
+        assert_eq!(lost.remedy("n", &pod(Some(json!({"emptyDir": {}}))), "jobmanager"), expected);
+        let claim = lost.remedy("n", &pod(Some(json!({"persistentVolumeClaim": {"claimName": "c"}}))), "jobmanager");
         assert!(claim.starts_with("is claim c what the cluster had before?"), "{claim}");
         assert!(claim.contains(&format!("clean-ha a -n n --job {JOB} --probe;")), "{claim}");
-        assert!(lost.remedy(&pod(None), "other").contains(" --probe;"));
+        assert!(lost.remedy("pods", &pod(None), "jobmanager").contains(&format!("clean-ha a -A --job {JOB};")));
+        assert!(lost.remedy("n", &pod(None), "other").contains(" --probe;"));
     }
 
     #[test]
@@ -178,8 +187,11 @@ mod tests {
             &names[1],
             &json!({ "checkpointID-0000000000000000003": handle("hdfs://h/x"), "counter": "4" }),
         ));
-        let remedy = lost.remedy(&pod(None), "jobmanager");
+        let remedy = lost.remedy("n", &pod(None), "jobmanager");
         assert!(remedy.starts_with("put the file back"), "{remedy}");
-        assert!(remedy.contains(" --probe;") && remedy.contains("from checkpoint 3 if"), "{remedy}");
+        assert!(
+            remedy.contains(" --probe --include-recoverable;") && remedy.contains("from checkpoint 3 if"),
+            "{remedy}"
+        );
     }
 }

@@ -66,8 +66,6 @@ pub struct HaMap {
     pub leaders: Vec<String>,
     /// The entries that point to files, by key.
     pub pointers: Vec<Pointer>,
-    /// The number of the next checkpoint, in a job's ConfigMap.
-    pub counter: Option<u64>,
     /// When it was last written, by the API server's clock.
     pub written: Option<Timestamp>,
     /// It is on its way out.
@@ -129,7 +127,6 @@ impl HaMap {
             rest: RestAddress::announced(map),
             leaders,
             pointers,
-            counter: map.data.as_ref().and_then(|data| data.get("counter")?.parse().ok()),
             written: written.or_else(|| Some(metadata.creation_timestamp.as_ref()?.0)),
             terminating: metadata.deletion_timestamp.is_some(),
             owner: owner.map(|owner| format!("{}/{}", owner.kind, owner.name)),
@@ -255,7 +252,7 @@ mod tests {
         .unwrap();
         let (number, pointer) = map.latest_checkpoint().unwrap();
         assert_eq!((number, pointer.path.as_deref()), (12, Some("file:/data/ha/completedCheckpoint12")));
-        assert_eq!((map.counter, map.jobs().len()), (Some(13), 0));
+        assert!(map.jobs().is_empty());
         let graph = json!({ format!("jobGraph-{JOB}"): handle("file:/x"), format!("executionPlan-{JOB}"): "rO0ABX" });
         let map = read("flink-cluster-config-map", &labels, &graph).unwrap();
         assert_eq!(map.jobs(), [JOB]);

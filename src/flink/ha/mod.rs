@@ -1,7 +1,7 @@
 //! Flink's high-availability ConfigMaps: their names and what stands in them, by generation.
 //!
 //! Flink 1.12 to 1.14 keep one ConfigMap for each component that has a leader; from 1.15 on one election serves them all
-//! and there is one ConfigMap for the cluster and one for each job. Both carry the labels of [`selector`], and so do
+//! and there is one ConfigMap for the cluster and one for each job. Both carry [`APP_LABEL`] and [`TYPE_LABEL`], and so do
 //! other ConfigMaps of a native cluster, so that only the name tells. (`KubernetesHaServices`,
 //! `KubernetesLeaderElectionHaServices`, `Constants` in flink-kubernetes.)
 
@@ -19,7 +19,8 @@ pub use self::pointer::{Pointer, Target};
 
 /// The label of the cluster-id on everything that Flink itself creates.
 pub const APP_LABEL: &str = "app";
-/// The label that everything has that Flink itself creates, on standalone clusters too.
+/// The label that everything has that Flink itself creates, on standalone clusters too. `configmap-type=high-availability`
+/// is no help: Flink 2.0 stopped writing it.
 pub const TYPE_LABEL: (&str, &str) = ("type", "flink-native-kubernetes");
 /// What the keys begin with under which a leader announces itself, from Flink 1.15 on.
 const LEADER_KEY: &str = "org.apache.flink.k8s.leader.";
@@ -32,12 +33,6 @@ pub fn cluster_config_map(cluster_id: &str) -> String {
 /// The name of a job's ConfigMap from Flink 1.15 on.
 pub fn job_config_map(cluster_id: &str, job: &str) -> String {
     format!("{cluster_id}-{job}-config-map")
-}
-
-/// The label selector for everything that Flink itself creates for this cluster-id. Never rely on
-/// `configmap-type=high-availability`: Flink 2.0 stopped writing it.
-pub fn selector(cluster_id: &str) -> String {
-    format!("{APP_LABEL}={cluster_id},{}={}", TYPE_LABEL.0, TYPE_LABEL.1)
 }
 
 /// What a high-availability ConfigMap is for.
@@ -77,12 +72,6 @@ impl MapName {
         };
         (!cluster_id.is_empty()).then(|| MapName { cluster_id: cluster_id.to_owned(), kind })
     }
-}
-
-/// Tells from its name whether a ConfigMap holds high-availability data of this cluster-id. The name of another
-/// cluster's map never matches, also where that cluster's id begins with this one.
-pub fn map_kind(cluster_id: &str, config_map_name: &str) -> Option<MapKind> {
-    MapName::parse(config_map_name).filter(|name| name.cluster_id == cluster_id).map(|name| name.kind)
 }
 
 /// Whether the text is a job id as Flink writes it: 32 hexadecimal digits in lower case (`AbstractID.toHexString`).
@@ -154,6 +143,11 @@ mod tests {
     use super::*;
 
     const JOB: &str = "7601318e4ccd7281759507f40830fea9";
+
+    /// What a ConfigMap is for, if it is of this cluster.
+    fn map_kind(cluster_id: &str, name: &str) -> Option<MapKind> {
+        MapName::parse(name).filter(|name| name.cluster_id == cluster_id).map(|name| name.kind)
+    }
 
     #[test]
     fn names_of_every_generation() {

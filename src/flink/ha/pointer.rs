@@ -31,6 +31,14 @@ impl Target {
             .or_else(|| key.strip_prefix("checkpointID-")?.parse().ok().map(Target::Checkpoint))
     }
 
+    /// The job or application whose entry in the cluster's ConfigMap it is.
+    pub fn id(&self) -> Option<&str> {
+        match self {
+            Target::JobGraph(id) | Target::ExecutionPlan(id) | Target::Application(id) => Some(id),
+            Target::Checkpoint(_) => None,
+        }
+    }
+
     /// The job that a leader would recover from it.
     pub fn job(&self) -> Option<&str> {
         match self {

@@ -53,7 +53,7 @@ fn check(cx: &mut Check<'_>) {
                 for map in &maps {
                     lost.learn(map);
                 }
-                (lost.message(), lost.remedy(spec, container))
+                (lost.message(), lost.remedy(&pod.cluster.namespace, spec, container))
             }
             _ => (telling.line.trim_end_matches('.').to_owned(), telling.hint.unwrap_or_default().to_owned()),
         };
