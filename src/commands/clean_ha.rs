@@ -189,7 +189,13 @@ async fn gather(look: &Look, dry_run: bool, connection: &Connection, ui: &Ui) ->
         found = ha::situations(connection, look, |what| step.progress(what)).await?;
     }
     let maps: usize = found.situations.iter().map(|situation| situation.state.maps.len()).sum();
-    step.done(format_args!("{maps} high-availability ConfigMaps of {} clusters", found.situations.len()));
+    let plural = |count: usize| if count == 1 { "" } else { "s" };
+    let clusters = found.situations.len();
+    step.done(format_args!(
+        "{maps} high-availability ConfigMap{} of {clusters} cluster{}",
+        plural(maps),
+        plural(clusters)
+    ));
     Ok(found)
 }
 

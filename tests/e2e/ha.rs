@@ -1,6 +1,7 @@
 //! `clean-ha` where no pod is needed: which ConfigMaps are whose, clocks, and an API server that goes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use crate::elector::{Elector, Era};
+use crate::flink::kill;
 use crate::races::{leave, look, removal};
 use crate::support::{Needs, PATIENCE, Test};
 
@@ -134,6 +136,56 @@ fn a_leader_is_seen_whatever_its_clock() {
         }
     }
     assert_eq!(report["items"].as_array().unwrap().len(), 4);
+}
+
+/// Ends a `clean-ha` of each cluster at another moment: no lease stays with it, and the next one finishes.
+#[test]
+fn interrupted_it_gives_the_lease_back() {
+    let Some(test) = Test::begin("interrupted_it_gives_the_lease_back", Needs::Api) else { return };
+    let test = test.with_namespace(&[]);
+    let folder = tempfile::tempdir().unwrap();
+    let backup = format!("--backup-dir={}", folder.path().display());
+    let jobs: BTreeMap<String, String> = (0..20).map(|job| (format!("{job:032x}"), LOCAL.to_owned())).collect();
+    let clusters: Vec<String> = (0..6).map(|number| format!("flink-{number}")).collect();
+    block_on(async {
+        let connection = test.connection_args().connect().await.unwrap();
+        for id in &clusters {
+            leave(&connection, Era::V1_20, id, &jobs).await;
+        }
+    });
+    let total = config_maps(&test).len();
+    let mut broken_off = 0;
+    for (number, id) in (0..).zip(&clusters) {
+        let mut child = test
+            .command(&["clean-ha", id, "--yes", &backup])
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        for line in lines.map_while(Result::ok) {
+            // What it said was read; now it removes.
+            if line.contains("high-availability ConfigMaps of 1 cluster") {
+                std::thread::sleep(Duration::from_millis(40 * number));
+                kill(["TERM", "INT"][usize::from(number % 2 == 0)], child.id());
+            }
+        }
+        let code = child.wait().unwrap().code();
+        broken_off += usize::from(code == Some(130));
+        assert!(matches!(code, Some(0 | 130)), "{code:?}");
+        for map in test.list("configmaps") {
+            let lease = map["metadata"]["annotations"]["control-plane.alpha.kubernetes.io/leader"].as_str();
+            assert!(lease.is_none_or(|lease| !lease.contains("kubectl-flink")), "{map}");
+        }
+    }
+    test.announce(&format!(
+        "{broken_off} of {} were broken off, {} of {total} ConfigMaps left",
+        clusters.len(),
+        config_maps(&test).len()
+    ));
+    assert!(broken_off > 0);
+    test.flink(&["clean-ha", "--yes", &backup]).ok().keeps_silent_about(&["given back"]);
+    assert_eq!(config_maps(&test).len(), total - clusters.len() * (jobs.len() + 1));
 }
 
 /// A cluster that was updated from Flink 1.14 has a dispatcher's ConfigMap beside the cluster's.
