@@ -1,5 +1,6 @@
 //! `kubectl flink explain`: what a rule of the doctor is about, from the program itself.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use clap::{Args, ValueEnum};
@@ -7,14 +8,17 @@ use owo_colors::OwoColorize;
 use serde::Serialize;
 
 use crate::doctor::control::select;
+use crate::doctor::log_lines::{self, LogLine};
 use crate::doctor::report::docs;
 use crate::doctor::rule::{Group, Rule, Severity};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::flink::log::shorten;
 use crate::output::{Ui, document};
 
 /// Explain what the doctor's rules find: why it matters, an example, and how to mend it
 ///
-/// From the program itself: no cluster is asked anything.
+/// Given a line of a log instead of a rule, it says which rules are about it. From the program itself: no cluster is asked
+/// anything.
 #[derive(Debug, Clone, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -22,9 +26,15 @@ Examples:
   kubectl flink explain FLK101
 
   # By its name, as Markdown
-  kubectl flink explain binding-namespace -o markdown")]
+  kubectl flink explain binding-namespace -o markdown
+
+  # Which rule is about this line?
+  kubectl flink explain 'Could not recover job with job id 7601318e4ccd7281759507f40830fea9'
+
+  # And about those of a log?
+  kubectl logs deployment/flink-jobmanager --previous | kubectl flink explain -")]
 pub struct ExplainArgs {
-    /// Codes or names of rules, as `kubectl flink rules` lists them
+    /// Codes or names of rules, as `kubectl flink rules` lists them; or a line of a log; or `-` for a log on standard input
     #[arg(required = true, value_name = "RULE")]
     pub rules: Vec<String>,
     /// Output format [default: text for a terminal]
@@ -76,6 +86,16 @@ impl RuleInfo {
 /// # Errors
 /// There is no such rule.
 pub fn run(args: &ExplainArgs, ui: &Ui) -> Result<()> {
+    if let [one] = args.rules.as_slice() {
+        if one == "-" {
+            let log = std::io::read_to_string(std::io::stdin().lock())
+                .map_err(|error| Error::usage(format!("standard input cannot be read: {error}")))?;
+            return log_lines(&log, args.output, ui);
+        }
+        if one.trim().contains(' ') {
+            return log_lines(one, args.output, ui);
+        }
+    }
     let rules = args.rules.iter().map(|name| select::one(name)).collect::<Result<Vec<&'static Rule>>>()?;
     match args.output {
         None => ui.data(rules.iter().map(|rule| terminal(rule)).collect::<Vec<_>>().join("\n")),
@@ -85,6 +105,82 @@ pub fn run(args: &ExplainArgs, ui: &Ui) -> Result<()> {
             ui.data(document::render(&infos, document::Format::Json)?)
         }
     }
+}
+
+/// A line of a log with the rules that are about it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Match {
+    /// In the log, from 1.
+    line: usize,
+    text: String,
+    rules: Vec<RuleInfo>,
+}
+
+/// Says which rules are about the lines of a log: each combination of rules once, where it is seen first.
+fn log_lines(log: &str, output: Option<Output>, ui: &Ui) -> Result<()> {
+    let known = log_lines::all();
+    let mut seen = BTreeSet::new();
+    let mut matches = Vec::new();
+    for (number, line) in (1..).zip(log.lines()) {
+        let found = log_lines::like(&known, line);
+        let codes: Vec<&str> = found.iter().map(|known| known.rule.code).collect();
+        if found.is_empty() || !seen.insert(codes) {
+            continue;
+        }
+        let rules = found.into_iter().map(|known| RuleInfo::new(known.rule, false)).collect();
+        matches.push(Match { line: number, text: shorten(line.trim()), rules });
+    }
+    match output {
+        Some(Output::Json) => return ui.data(document::render(&matches, document::Format::Json)?),
+        Some(Output::Markdown) => {
+            return Err(Error::usage("-o markdown is for rules, not for lines of a log").hint("use -o json"));
+        }
+        None => {}
+    }
+    if matches.is_empty() {
+        return Err(Error::unhealthy("no rule is about this")
+            .hint("a line is looked up whole, as it stands in the log")
+            .hint("look at the cluster itself: kubectl flink doctor"));
+    }
+    let mut text = String::new();
+    for Match { line, text: said, rules } in &matches {
+        let _ = writeln!(text, "{} {said}", format!("{line}:").dimmed());
+        for rule in rules {
+            let _ = writeln!(text, "  {}  {}", rule.code.bold(), rule.summary);
+        }
+    }
+    ui.data(text)?;
+    ui.note("More on one of them: kubectl flink explain CODE");
+    Ok(())
+}
+
+/// The table of docs/troubleshooting.md: each line with its rule.
+pub fn log_line_table(rules: &[&'static Rule]) -> String {
+    let mut text = "\
+# Troubleshooting by log line
+
+What Flink, Kubernetes and their tools say, and the rule that is about it. Names and numbers are examples.
+`kubectl flink explain 'LINE'` finds the rules of a line, and `kubectl logs ... | kubectl flink explain -` those of a log;
+`kubectl flink doctor` looks at the cluster itself.
+"
+    .to_owned();
+    for group in Group::ALL {
+        let is_of = |line: &LogLine| line.rule.group == group && rules.iter().any(|rule| rule.code == line.rule.code);
+        let of: Vec<_> = log_lines::all().into_iter().filter(is_of).collect();
+        if of.is_empty() {
+            continue;
+        }
+        let _ = write!(text, "\n## {}\n\n| Line | Rule |\n|---|---|\n", group.title());
+        for line in of {
+            let rule = line.rule;
+            // A backtick in a code span ends it.
+            let said = line.text.replace('|', "\\|").replace('`', "'");
+            let _ =
+                writeln!(text, "| `{said}` | [{0}](rules/{0}.md) {1} |", rule.code, rule.summary().replace('|', "\\|"));
+        }
+    }
+    text
 }
 
 /// A rule's page, as it is in docs/rules.

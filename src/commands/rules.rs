@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use super::explain::RuleInfo;
+use super::explain::{RuleInfo, log_line_table};
 use crate::doctor::control::select;
 use crate::doctor::rule::{Group, Right, Rule};
 use crate::doctor::rules::ALL;
@@ -50,6 +50,8 @@ pub enum Output {
     Json,
     /// The table of docs/rules/README.md.
     Markdown,
+    /// The table of docs/troubleshooting.md: lines of logs, with the rule of each.
+    LogLines,
 }
 
 /// Runs the command.
@@ -82,6 +84,7 @@ pub fn run(args: &RulesArgs, ui: &Ui) -> Result<()> {
             ui.data(document::render(&infos, document::Format::Json)?)
         }
         Output::Markdown => ui.data(index(&chosen)),
+        Output::LogLines => ui.data(log_line_table(&chosen)),
     }
 }
 

@@ -10,6 +10,7 @@ pub mod finding;
 pub mod fix;
 pub mod known;
 pub mod live;
+pub mod log_lines;
 pub mod model;
 pub mod place;
 pub mod private;

@@ -165,6 +165,35 @@ fn what_cannot_be_meant_is_refused() {
 }
 
 #[test]
+fn log_lines_lead_to_rules() {
+    let home = Home::new();
+    home.file(
+        "jobmanager.log",
+        "2026-11-20 12:24:02 INFO  a.b.C [] - Starting\n\
+         2026-11-20 12:24:09 ERROR a.b.C [] - Could not recover job with job id 00000000000000000000000000000001.\n\
+         2026-11-20 12:24:19 ERROR a.b.C [] - Could not recover job with job id 00000000000000000000000000000001.\n",
+    );
+    let log = || std::fs::File::open(home.path().join("jobmanager.log")).unwrap();
+    insta::assert_snapshot!(home.show(home.command(&["explain", "-"]).stdin(log())), @"
+    2: 2026-11-20 12:24:09 ERROR a.b.C [] - Could not recover job with job id 00000000000000000000000000000001.
+      FLK203  A storage directory inside the pod is lost with the pod
+      FLK604  The JobManager ends because a job in the HA ConfigMaps points to a file that is gone
+    ---- stderr
+    More on one of them: kubectl flink explain CODE
+    ");
+    let found = home.stdout(&["explain", "Plugin flink-s3-fs-presto-2.0.0.jar does not exist. Exiting.", "-o", "json"]);
+    let found: serde_json::Value = serde_json::from_str(&found).unwrap();
+    assert_eq!((&found[0]["line"], &found[0]["rules"][0]["code"]), (&1.into(), &"FLK217".into()), "{found}");
+    insta::assert_snapshot!(home.run(&["explain", "all is well"]), @"
+    ---- stderr
+    error: no rule is about this
+    hint: a line is looked up whole, as it stands in the log
+    hint: look at the cluster itself: kubectl flink doctor
+    [exit status: 1]
+    ");
+}
+
+#[test]
 fn rules_are_explained() {
     let home = Home::new();
     insta::assert_snapshot!(home.run(&["explain", "FLK007"]), @"

@@ -173,7 +173,8 @@ fn of_explain() {
     Usage: kubectl flink explain [OPTIONS] <RULE>...
 
     Arguments:
-      <RULE>...  Codes or names of rules, as `kubectl flink rules` lists them
+      <RULE>...  Codes or names of rules, as `kubectl flink rules` lists them; or a line of a log; or
+                 `-` for a log on standard input
 
     Options:
       -h, --help     Print help (see more with '--help')
@@ -187,13 +188,15 @@ fn of_explain() {
     insta::assert_snapshot!(Home::new().help("explain", "--help"), @"
     Explain what the doctor's rules find: why it matters, an example, and how to mend it
 
-    From the program itself: no cluster is asked anything.
+    Given a line of a log instead of a rule, it says which rules are about it. From the program itself:
+    no cluster is asked anything.
 
     Usage: kubectl flink explain [OPTIONS] <RULE>...
 
     Arguments:
       <RULE>...
-              Codes or names of rules, as `kubectl flink rules` lists them
+              Codes or names of rules, as `kubectl flink rules` lists them; or a line of a log; or `-`
+              for a log on standard input
 
     Options:
       -h, --help
@@ -219,6 +222,12 @@ fn of_explain() {
 
       # By its name, as Markdown
       kubectl flink explain binding-namespace -o markdown
+
+      # Which rule is about this line?
+      kubectl flink explain 'Could not recover job with job id 7601318e4ccd7281759507f40830fea9'
+
+      # And about those of a log?
+      kubectl logs deployment/flink-jobmanager --previous | kubectl flink explain -
     ");
 }
 
@@ -238,7 +247,8 @@ fn of_rules() {
       -V, --version        Print version
 
     Output options:
-      -o, --output <FORMAT>  Output format [default: table] [possible values: table, json, markdown]
+      -o, --output <FORMAT>  Output format [default: table] [possible values: table, json, markdown,
+                             log-lines]
       -q, --quiet            Say nothing but warnings and errors
     ");
     insta::assert_snapshot!(Home::new().help("rules", "--help"), @"
@@ -268,9 +278,10 @@ fn of_rules() {
               Output format
 
               Possible values:
-              - table:    A table
-              - json:     A JSON list, with the documentation
-              - markdown: The table of docs/rules/README.md
+              - table:     A table
+              - json:      A JSON list, with the documentation
+              - markdown:  The table of docs/rules/README.md
+              - log-lines: The table of docs/troubleshooting.md: lines of logs, with the rule of each
               
               [default: table]
 

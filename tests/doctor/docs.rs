@@ -17,6 +17,9 @@ fn the_pages_are_what_the_program_says() {
     for entry in fs::read_dir(&folder).unwrap().map(Result::unwrap) {
         found.insert(entry.file_name().into_string().unwrap(), fs::read_to_string(entry.path()).unwrap());
     }
+    let troubleshooting = "../troubleshooting.md".to_owned();
+    found.insert(troubleshooting.clone(), fs::read_to_string(folder.join(&troubleshooting)).unwrap_or_default());
+    pages.insert(troubleshooting, explain::log_line_table(ALL));
     let names = found.keys().chain(pages.keys());
     let wrong: Vec<&String> = names.filter(|name| found.get(*name) != pages.get(*name)).collect();
     assert!(wrong.is_empty(), "to be written anew by `cargo xtask docs`: {wrong:?}");

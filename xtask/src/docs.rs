@@ -1,4 +1,4 @@
-//! `cargo xtask docs`: writes docs/rules from the documentation that the rules of the doctor carry.
+//! `cargo xtask docs`: writes docs/rules and docs/troubleshooting.md from the documentation that the rules of the doctor carry.
 //!
 //! That the pages are up to date is a test of the program (tests/doctor/docs.rs).
 
@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 
 use crate::process;
 
-/// Write docs/rules: a page for each rule of the doctor, and the list of them.
+/// Write docs/rules, a page for each rule of the doctor and the list of them, and docs/troubleshooting.md.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {}
 
@@ -26,7 +26,8 @@ pub(crate) fn run(_: &Args) -> Result<ExitCode> {
     }
     let folder = process::root()?.join("docs/rules");
     write(&folder, &pages)?;
-    println!("{} pages in {}", pages.len(), folder.display());
+    fs::write(process::root()?.join("docs/troubleshooting.md"), say(&["rules", "-o", "log-lines"])?)?;
+    println!("{} pages in {}, and docs/troubleshooting.md", pages.len(), folder.display());
     Ok(ExitCode::SUCCESS)
 }
 

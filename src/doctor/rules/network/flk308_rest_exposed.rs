@@ -18,7 +18,7 @@ rule! {
     /// Flink's REST API has no users and no passwords. Whoever reaches it can upload a jar and run it with the rights of the pods,
     /// read the jobs' data and cancel jobs. Scanners look for it, and find it:
     ///
-    /// ```text
+    /// ```console
     /// POST /jars/upload HTTP/1.1
     /// ```
     ///

@@ -11,7 +11,7 @@ rule! {
     /// run a profiler in them. That shows the code that runs and takes time from it. Flink's documentation advises both for
     /// development only. Nothing fails:
     ///
-    /// ```text
+    /// ```console
     /// rest.flamegraph.enabled: true
     /// ```
     ///

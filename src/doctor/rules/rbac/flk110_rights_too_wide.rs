@@ -17,7 +17,7 @@ rule! {
     /// account's rights. Flink's own guide for native mode binds the ClusterRole `edit`, which is quick to try out and lets a job
     /// read every Secret of the namespace, or with a ClusterRoleBinding of the whole cluster:
     ///
-    /// ```text
+    /// ```console
     /// kubectl create clusterrolebinding flink-role-binding-default --clusterrole=edit --serviceaccount=default:default
     /// ```
     ///

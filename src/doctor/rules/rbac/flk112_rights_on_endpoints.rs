@@ -15,7 +15,7 @@ rule! {
     /// availability on (`ConfigMapLock` in `KubernetesLeaderElector`). Who may write Endpoints can send the traffic of any Service of
     /// the namespace somewhere else, and whoever submits a job has the rights of the account.
     ///
-    /// ```text
+    /// ```console
     /// resources: ["endpoints"]
     /// ```
     ///

@@ -14,7 +14,6 @@ rule! {
     /// definition names (a key of a Secret, a user) is not there. `kubectl get pods` shows the reason:
     ///
     /// ```text
-    /// NAME                                READY   STATUS             RESTARTS   AGE
     /// flink-jobmanager-5d9c7b6f4-aaaaa    0/1     ImagePullBackOff   0          2m
     /// ```
     ///

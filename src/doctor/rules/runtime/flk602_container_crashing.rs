@@ -14,7 +14,6 @@ rule! {
     /// a cause that is known, else the last `Caused by:`, else the last error.
     ///
     /// ```text
-    /// NAME                                READY   STATUS             RESTARTS      AGE
     /// flink-jobmanager-5d9c7b6f4-aaaaa    0/1     CrashLoopBackOff   4 (30s ago)   3m
     /// ```
     ///
