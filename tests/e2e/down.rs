@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::apply::up;
+use crate::elector::Era;
 use crate::flink::Flink;
 use crate::support::{Needs, Run, SMALL, Test};
 
@@ -137,6 +138,30 @@ fn pod_local_ha_data_goes_with_its_pods() {
     test.until("the JobManager's pods are gone", || test.pods("jobmanager").is_empty());
     test.flink(&["down", "--yes"]).ok().says(&["what they pointed to was in the pods"]);
     assert!(!namespace_is_there(&test));
+}
+
+/// Today's storage is gone with the pods, and the files of before are on the claim that is mounted no more.
+#[test]
+fn what_was_written_to_other_storage_stays() {
+    let Some(test) = Test::begin("what_was_written_to_other_storage_stays", Needs::Api) else { return };
+    up(&test, &["--ha-storage=pvc"]).ok();
+    up(&test, &["--ha-storage=pod-local"]).ok();
+    test.kubectl_here(&["scale", "deployment/flink-jobmanager", "--replicas=0"]);
+    test.until("the JobManager's pods are gone", || test.pods("jobmanager").is_empty());
+    let job = "00000000000000000000000000000001";
+    let jobs = [(job.to_owned(), "file:/flink-storage/ha/flink".to_owned())].into();
+    for mut map in Era::V1_20.left_by("flink", &jobs) {
+        map.metadata.namespace = Some(test.namespace.clone());
+        let mut map = serde_json::to_value(&map).unwrap();
+        (map["apiVersion"], map["kind"]) = (json!("v1"), json!("ConfigMap"));
+        test.create(&map.to_string());
+    }
+    test.flink(&["down", "--yes"]).ok().says(&["HA ConfigMaps", "it is not known what storage is behind them"]);
+    assert!(test.exists("configmap/flink-cluster-config-map"));
+    assert!(test.exists(&format!("configmap/flink-{job}-config-map")));
+    // Nothing was noted that would make them dead.
+    let judged = test.flink(&["clean-ha", "flink", "--dry-run", "-o", "json"]).ok().json();
+    assert_eq!(judged["items"][0]["jobs"][job]["verdict"], "unknown", "{judged}");
 }
 
 #[test]
