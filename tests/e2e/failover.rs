@@ -8,11 +8,7 @@ use crate::support::{Needs, Test};
 /// What the tests read of Flink is not older than half a second.
 const FRESH: [&str; 2] = ["-Dmetrics.fetcher.update-interval=500", "-Dweb.refresh-interval=500"];
 
-#[test]
-fn a_lost_jobmanager_pod_comes_back_with_its_job() {
-    let Some(test) = Test::begin("a_lost_jobmanager_pod_comes_back_with_its_job", Needs::Bed) else { return };
-    a_job_outlives_its_jobmanager(&test, "1.20.5");
-}
+// With 1.20.5 the guide does the same (guide.rs).
 
 #[test]
 fn flink_1_16_recovers_its_job() {

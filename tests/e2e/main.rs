@@ -27,6 +27,7 @@ mod elector;
 mod failover;
 mod faults;
 mod flink;
+mod guide;
 mod ha;
 #[path = "../ha/handle.rs"]
 mod handle;

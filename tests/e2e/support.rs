@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Condvar, Mutex, OnceLock};
@@ -205,6 +205,17 @@ impl Test {
     /// Runs the program as another user, whom the API server has to let the administrator impersonate.
     pub fn flink_as(&self, user: &str, arguments: &[&str]) -> Run {
         Run::of(self.command(arguments).args(["--as", user]))
+    }
+
+    /// For commands as people type them: finds kubectl and the program as its plugin, and the cluster.
+    pub fn as_users_have_it(&self, command: &mut Command) {
+        let kubectl = kubectl();
+        let programs = [Path::new(env!("CARGO_BIN_EXE_kubectl-flink")), Path::new(kubectl.get_program())];
+        let folders = programs.iter().filter_map(|program| program.parent()).map(Path::to_path_buf);
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let folders = folders.chain(std::env::split_paths(&path)).filter(|folder| !folder.as_os_str().is_empty());
+        command.env("PATH", std::env::join_paths(folders).unwrap());
+        connect(command);
     }
 
     /// Runs kubectl, which has to do well, and gives back what it printed.
