@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use kubectl_flink::cluster::cleanup;
-use kubectl_flink::commands::Cli;
+use kubectl_flink::commands::{Cli, completion};
 use kubectl_flink::error::{Error, Kind};
 use kubectl_flink::output::Ui;
 
@@ -36,6 +36,9 @@ async fn interrupted() {
 }
 
 fn main() -> ExitCode {
+    if let Some(answered) = completion::answer() {
+        return answered;
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         // Help and version are no errors, though clap hands them out as such.

@@ -9,7 +9,7 @@ use clap::Args;
 use http::{HeaderValue, Response, header};
 use kube::Client;
 use kube::client::ClientBuilder;
-use kube::config::{AuthInfo, Cluster, Config, KubeConfigOptions, Kubeconfig};
+use kube::config::{AuthInfo, Cluster, Config, ExecInteractiveMode, KubeConfigOptions, Kubeconfig};
 use tower::timeout::TimeoutLayer;
 use tower::util::MapResponseLayer;
 
@@ -85,13 +85,42 @@ pub struct Connection {
     pub context: String,
 }
 
+/// The names of a kubeconfig's entries.
+#[derive(Debug, Clone, Default)]
+pub struct KubeconfigNames {
+    /// For `--context`.
+    pub contexts: Vec<String>,
+    /// For `--cluster`.
+    pub clusters: Vec<String>,
+    /// For `--user`.
+    pub users: Vec<String>,
+}
+
 impl ConnectionArgs {
     /// Connects. Nothing is sent yet, except what a credential plugin sends.
     ///
     /// # Errors
     /// The kubeconfig cannot be read, names nothing of that name, or its credentials cannot be loaded.
     pub async fn connect(&self) -> Result<Connection> {
-        let (mut config, context) = self.config().await?;
+        self.connect_with(self.kubeconfig()?, output::server_warning).await
+    }
+
+    /// The same for someone who must not be disturbed: no warning is shown, and credential plugins can neither ask nor say
+    /// anything.
+    ///
+    /// # Errors
+    /// As [`Self::connect`].
+    pub async fn connect_silently(&self) -> Result<Connection> {
+        let mut kubeconfig = self.kubeconfig()?;
+        let users = kubeconfig.iter_mut().flat_map(|kubeconfig| &mut kubeconfig.auth_infos);
+        for exec in users.filter_map(|user| user.auth_info.as_mut()?.exec.as_mut()) {
+            exec.interactive_mode = Some(ExecInteractiveMode::Never);
+        }
+        self.connect_with(kubeconfig, |_| ()).await
+    }
+
+    async fn connect_with(&self, kubeconfig: Option<Kubeconfig>, warn: fn(&str)) -> Result<Connection> {
+        let (mut config, context) = self.config(kubeconfig).await?;
         if let Some(namespace) = &self.namespace {
             config.default_namespace.clone_from(namespace);
         }
@@ -105,7 +134,7 @@ impl ConnectionArgs {
         let shown = Arc::new(Mutex::new(BTreeSet::new()));
         let client = ClientBuilder::try_from(config)
             .map_err(Error::from)?
-            .with_layer(&MapResponseLayer::new(move |response| show_warnings(response, &shown)))
+            .with_layer(&MapResponseLayer::new(move |response| show_warnings(response, &shown, warn)))
             // Until an answer begins: a forward or a log may then go on for as long as it likes.
             .with_layer(&TimeoutLayer::new(answer_within))
             .build();
@@ -134,8 +163,18 @@ impl ConnectionArgs {
             .map_err(|e| Error::could_not_run(format!("cannot read kubeconfig {}: {e}", path.display())))
     }
 
-    async fn config(&self) -> Result<(Config, String)> {
-        let Some(mut kubeconfig) = self.kubeconfig()? else {
+    /// What there is in the kubeconfig, by name; nothing where it cannot be read.
+    pub fn kubeconfig_names(&self) -> KubeconfigNames {
+        let kubeconfig = self.kubeconfig().ok().flatten().unwrap_or_default();
+        KubeconfigNames {
+            contexts: kubeconfig.contexts.into_iter().map(|entry| entry.name).collect(),
+            clusters: kubeconfig.clusters.into_iter().map(|entry| entry.name).collect(),
+            users: kubeconfig.auth_infos.into_iter().map(|entry| entry.name).collect(),
+        }
+    }
+
+    async fn config(&self, kubeconfig: Option<Kubeconfig>) -> Result<(Config, String)> {
+        let Some(mut kubeconfig) = kubeconfig else {
             return match Config::incluster() {
                 Ok(config) => Ok((config, String::new())),
                 Err(_) => Err(Error::could_not_run("no kubeconfig found")
@@ -232,7 +271,7 @@ fn named<'a>(what: &str, name: Option<&str>, known: impl Iterator<Item = &'a str
 }
 
 /// Shows each `Warning:` header of the API server once; kube drops them.
-fn show_warnings<B>(response: Response<B>, shown: &Mutex<BTreeSet<String>>) -> Response<B> {
+fn show_warnings<B>(response: Response<B>, shown: &Mutex<BTreeSet<String>>, warn: fn(&str)) -> Response<B> {
     for value in response.headers().get_all(header::WARNING) {
         // 299 - "text": RFC 7234, 5.5; the API server escapes quotes in the text.
         let Ok(value) = value.to_str() else { continue };
@@ -242,7 +281,7 @@ fn show_warnings<B>(response: Response<B>, shown: &Mutex<BTreeSet<String>>) -> R
         if let Ok(mut shown) = shown.lock()
             && shown.insert(text.clone())
         {
-            output::server_warning(&text);
+            warn(&text);
         }
     }
     response

@@ -1,6 +1,7 @@
 //! One file a command: its flags, its help, its story from top to bottom.
 
 pub mod clean_ha;
+pub mod completion;
 mod decide;
 pub mod doctor;
 pub mod down;
@@ -62,6 +63,8 @@ pub enum Command {
     Explain(explain::ExplainArgs),
     #[expect(missing_docs, reason = "the help text is the command's own")]
     Rules(rules::RulesArgs),
+    #[expect(missing_docs, reason = "the help text is the command's own")]
+    Completion(completion::CompletionArgs),
 }
 
 /// `-o` of commands that do something.
@@ -90,6 +93,7 @@ impl Cli {
             Command::Render(args) => render::run(args, &self.connection, ui),
             Command::Explain(args) => explain::run(args, ui),
             Command::Rules(args) => rules::run(args, ui),
+            Command::Completion(args) => completion::run(args, ui),
         }
     }
 }

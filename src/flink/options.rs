@@ -76,6 +76,11 @@ pub fn find(key: &str) -> Option<&'static FlinkOption> {
     ALL.get(key)
 }
 
+/// Those that the newest version reads under this very name.
+pub fn current() -> impl Iterator<Item = &'static FlinkOption> {
+    ALL.values().filter(|option| option.removed.is_none() && option.renamed.is_none())
+}
+
 /// The option whose name is nearest to one that no option has, if it is so near that it was meant: two letters at most are
 /// wrong.
 pub fn nearest(key: &str) -> Option<&'static str> {

@@ -1,0 +1,267 @@
+//! `kubectl flink completion`: completes command lines in shells, through kubectl and without it.
+//!
+//! Shells ask this program, with [`VARIABLE`] in its environment and the words of the line after `--`; [`answer`] is what
+//! they get. kubectl asks the program `kubectl_complete-flink`, which [`install`] puts beside this one.
+
+mod values;
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use clap_complete::CompletionCandidate;
+use clap_complete::env::{EnvCompleter, Fish, Powershell, Shells, Zsh};
+
+use self::values::{Asked, with_equals};
+use crate::error::{Error, Result};
+use crate::output::Ui;
+
+/// Complete commands, flags and names in your shell
+///
+/// With `kubectl flink completion install`, kubectl completes `kubectl flink ...` in every shell that it completes itself
+/// in (see `kubectl completion --help`). The scripts are for those who type `kubectl-flink`.
+#[derive(Debug, Clone, Args)]
+#[command(after_long_help = "\
+Examples:
+  # kubectl flink <TAB>, in all shells, from kubectl 1.26 on
+  kubectl flink completion install
+
+  # kubectl-flink <TAB>: in ~/.bashrc
+  source <(kubectl-flink completion bash)
+
+  # in ~/.zshrc, after compinit
+  source <(kubectl-flink completion zsh)
+
+  # in ~/.config/fish/config.fish
+  kubectl-flink completion fish | source
+
+  # in PowerShell's $PROFILE
+  kubectl-flink completion powershell | Out-String | Invoke-Expression")]
+pub struct CompletionArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub what: What,
+}
+
+/// `kubectl flink completion ...`
+#[derive(Debug, Clone, Subcommand)]
+pub enum What {
+    /// Let kubectl complete `kubectl flink`, in every shell
+    Install(InstallArgs),
+    /// Print the script that completes `kubectl-flink` in bash
+    Bash,
+    /// Print the script that completes `kubectl-flink` in zsh
+    Zsh,
+    /// Print the script that completes `kubectl-flink` in fish
+    Fish,
+    /// Print the script that completes `kubectl-flink` in PowerShell
+    Powershell,
+}
+
+/// `kubectl flink completion install`
+#[derive(Debug, Clone, Args)]
+pub struct InstallArgs {
+    /// Folder of the PATH to put kubectl_complete-flink in [default: the one that kubectl-flink is in]
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}
+
+/// Says that a shell asks, and which; `kubectl` counts as one.
+const VARIABLE: &str = "KUBECTL_FLINK_COMPLETE";
+/// What is completed, and who answers.
+const PROGRAM: &str = "kubectl-flink";
+/// bash is not among them: the library's script takes the words as bash has cut them, at each `=`.
+const SHELLS: Shells<'static> = Shells(&[&Fish, &Powershell, &Zsh]);
+const BASH: &str = include_str!("../../plugin/completion/kubectl-flink.bash");
+
+/// What kubectl looks for on the PATH, and what is in it.
+const SHIM: (&str, &str) = if cfg!(windows) {
+    ("kubectl_complete-flink.cmd", include_str!("../../plugin/completion/kubectl_complete-flink.cmd"))
+} else {
+    ("kubectl_complete-flink", include_str!("../../plugin/completion/kubectl_complete-flink"))
+};
+/// Stands in every shim that this program has written.
+const OURS: &str = "Written by `kubectl flink completion install`";
+
+/// Runs the command.
+///
+/// # Errors
+/// There is no place for the shim, or it is taken.
+pub fn run(args: &CompletionArgs, ui: &Ui) -> Result<()> {
+    match &args.what {
+        What::Install(args) => install(args, ui),
+        What::Bash => ui.data(BASH),
+        What::Zsh => ui.data(script(&Zsh)?),
+        What::Fish => ui.data(script(&Fish)?),
+        What::Powershell => ui.data(script(&Powershell)?),
+    }
+}
+
+fn script(shell: &dyn EnvCompleter) -> Result<String> {
+    let mut script = Vec::new();
+    shell.write_registration(VARIABLE, PROGRAM, PROGRAM, PROGRAM, &mut script)?;
+    Ok(String::from_utf8_lossy(&script).trim().to_owned() + "\n")
+}
+
+/// Writes the shim.
+fn install(args: &InstallArgs, ui: &Ui) -> Result<()> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let on_path = |file: &str| std::env::split_paths(&path).find(|folder| folder.join(file).is_file());
+    let folder = match &args.dir {
+        Some(folder) => {
+            let folder = fs::canonicalize(folder).map_err(|error| {
+                Error::usage(format!("cannot use {}: {error}", folder.display())).hint("name a folder that is there")
+            })?;
+            if !std::env::split_paths(&path).any(|other| fs::canonicalize(other).is_ok_and(|other| other == folder)) {
+                return Err(Error::usage(format!(
+                    "{} is not on the PATH: kubectl would not find {} there",
+                    folder.display(),
+                    SHIM.0
+                ))
+                .hint("add it to the PATH, or name a folder that is on it"));
+            }
+            folder
+        }
+        None => on_path(&format!("{PROGRAM}{}", std::env::consts::EXE_SUFFIX)).ok_or_else(|| {
+            Error::could_not_run(format!("{PROGRAM} is not on the PATH")).hint("name a folder of the PATH with --dir")
+        })?,
+    };
+    let file = folder.join(SHIM.0);
+    let failed = |error: io::Error| {
+        Error::could_not_run(format!("cannot write {}: {error}", file.display()))
+            .hint("name another folder of the PATH with --dir")
+    };
+    match fs::read(&file) {
+        Ok(there) if there == SHIM.1.as_bytes() => ui.note(format_args!("{} is there already.", file.display())),
+        Ok(there) if !String::from_utf8_lossy(&there).contains(OURS) => {
+            return Err(Error::could_not_run(format!("{} is there, and not of this program", file.display()))
+                .hint("remove it, or name another folder of the PATH with --dir"));
+        }
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {
+            fs::write(&file, SHIM.1).and_then(|()| make_executable(&file)).map_err(failed)?;
+            ui.note(format_args!("Wrote {}: kubectl, from 1.26 on, completes `kubectl flink`.", file.display()));
+            ui.note("Where it does not complete itself yet: kubectl completion --help");
+        }
+    }
+    if let Some(first) = on_path(SHIM.0).map(|folder| folder.join(SHIM.0)).filter(|first| !is_same(first, &file)) {
+        ui.warn(format_args!("{} comes first on the PATH: kubectl will run that", first.display()));
+    }
+    Ok(())
+}
+
+fn is_same(one: &Path, other: &Path) -> bool {
+    fs::canonicalize(one).ok() == fs::canonicalize(other).ok()
+}
+
+#[cfg(unix)]
+fn make_executable(file: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(file, fs::Permissions::from_mode(0o755))
+}
+
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "as elsewhere")]
+fn make_executable(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// Answers a shell that asks what can come next; None where none does, and the program was called to do something.
+///
+/// Nothing is said on errors: the person who types has not asked for anything yet.
+pub fn answer() -> Option<ExitCode> {
+    let shell = std::env::var(VARIABLE).ok()?;
+    let mut words = std::env::args_os().skip(1);
+    if words.next()? != "--" {
+        return None;
+    }
+    let mut answer = Vec::new();
+    let done = answer_to(&shell, words.collect(), &mut answer).and_then(|()| io::stdout().write_all(&answer));
+    Some(if done.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn answer_to(shell: &str, mut words: Vec<OsString>, to: &mut dyn Write) -> io::Result<()> {
+    match shell {
+        "kubectl" => {
+            words.insert(0, PROGRAM.into());
+            for_kubectl(&words, to)
+        }
+        "bash" => for_bash(&words, to),
+        other => {
+            with_equals(&mut words);
+            let shell = SHELLS.completer(other).ok_or_else(|| io::Error::other("no such shell"))?;
+            let mut command = Asked::new(&words).command();
+            shell.write_complete(&mut command, words, std::env::current_dir().ok().as_deref(), to)
+        }
+    }
+}
+
+/// Cobra's protocol: `value<TAB>description` in each line, then `:` and what the shell is to do with them.
+///
+/// <https://github.com/kubernetes/kubectl/blob/master/pkg/cmd/plugin/plugin_completion.go>
+fn for_kubectl(words: &[OsString], to: &mut dyn Write) -> io::Result<()> {
+    const NO_SPACE: u8 = 2;
+    const NO_FILES: u8 = 4;
+    let asked = Asked::new(words).without_files();
+    let candidates = complete(&asked, words, None)?;
+    // The scripts of cobra take the value alone, and put the flag before it again.
+    let flag = match words.last().map(|word| word.to_string_lossy()) {
+        Some(word) if word.starts_with("--") => word.find('=').map_or(0, |equals| equals + 1),
+        _ => 0,
+    };
+    let mut directive = if asked.wants_files() { 0 } else { NO_FILES };
+    if candidates.iter().any(|candidate| candidate.get_value().to_string_lossy().ends_with(['=', '/', ':'])) {
+        directive |= NO_SPACE;
+    }
+    for candidate in candidates {
+        let value = candidate.get_value().to_string_lossy();
+        write!(to, "{}", value.get(flag..).unwrap_or_default())?;
+        if let Some(help) = candidate.get_help() {
+            write!(to, "\t{}", help.to_string().lines().next().unwrap_or_default())?;
+        }
+        writeln!(to)?;
+    }
+    writeln!(to, ":{directive}")
+}
+
+/// The words are the line, up to the cursor, and the part of its last word that bash replaces.
+fn for_bash(words: &[OsString], to: &mut dyn Write) -> io::Result<()> {
+    let [line, replaced] = words else { return Err(io::Error::other("a line and a word are needed")) };
+    let (line, replaced) = (line.to_string_lossy(), replaced.to_string_lossy());
+    let mut words = shlex::split(&line).ok_or_else(|| io::Error::other("a quotation mark is open"))?;
+    if line.ends_with(char::is_whitespace) {
+        words.push(String::new());
+    }
+    let kept = words.last().and_then(|word| word.strip_suffix(&*replaced)).map_or(0, str::len);
+    let words: Vec<OsString> = words.into_iter().map(Into::into).collect();
+    let folder = std::env::current_dir().ok();
+    for candidate in complete(&Asked::new(&words), &words, folder.as_deref())? {
+        writeln!(to, "{}", candidate.get_value().to_string_lossy().get(kept..).unwrap_or_default())?;
+    }
+    Ok(())
+}
+
+/// What the last word can become. Flags are offered to those who have begun to type one, as kubectl does.
+fn complete(asked: &Asked, words: &[OsString], folder: Option<&Path>) -> io::Result<Vec<CompletionCandidate>> {
+    let mut words = words.to_vec();
+    with_equals(&mut words);
+    let last = words.len().checked_sub(1).ok_or_else(|| io::Error::other("there is no word"))?;
+    let engine =
+        |words: &[OsString]| clap_complete::engine::complete(&mut asked.command(), words.to_vec(), last, folder);
+    let is_flag = |word: &OsStr| word.as_encoded_bytes().starts_with(b"-");
+    let mut candidates = engine(&words)?;
+    if !is_flag(&words[last]) {
+        candidates.retain(|candidate| !is_flag(candidate.get_value()));
+    } else if words[last] == "-" {
+        // The library then offers the short name alone of a flag that has two.
+        words[last] = "--".into();
+        let mut long = engine(&words)?;
+        candidates.retain(|short| !long.iter().any(|long| long.get_id() == short.get_id()));
+        long.append(&mut candidates);
+        return Ok(long);
+    }
+    Ok(candidates)
+}
