@@ -10,6 +10,7 @@ pub mod render;
 pub mod rules;
 pub mod status;
 pub mod up;
+pub mod version;
 
 use std::time::Duration;
 
@@ -65,6 +66,8 @@ pub enum Command {
     Rules(rules::RulesArgs),
     #[expect(missing_docs, reason = "the help text is the command's own")]
     Completion(completion::CompletionArgs),
+    #[expect(missing_docs, reason = "the help text is the command's own")]
+    Version(version::VersionArgs),
 }
 
 /// `-o` of commands that do something.
@@ -94,6 +97,7 @@ impl Cli {
             Command::Explain(args) => explain::run(args, ui),
             Command::Rules(args) => rules::run(args, ui),
             Command::Completion(args) => completion::run(args, ui),
+            Command::Version(args) => Box::pin(version::run(args, &self.connection, ui)).await,
         }
     }
 }
