@@ -16,6 +16,7 @@
 )]
 
 mod clean_ha;
+mod completion;
 mod connection;
 mod doctor;
 mod help;
@@ -24,3 +25,4 @@ mod refused;
 mod render;
 mod streams;
 mod support;
+mod version;

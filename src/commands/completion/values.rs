@@ -82,6 +82,10 @@ impl Asked {
             let asked = self.clone();
             return arg.add(ArgValueCompleter::new(move |current: &OsStr| {
                 let current = current.to_string_lossy();
+                // A flag, whose place could be this argument's too: no reason to ask anyone.
+                if current.starts_with('-') {
+                    return Vec::new();
+                }
                 let mut candidates = values(&asked, &current);
                 candidates.retain(|candidate| candidate.get_value().to_string_lossy().starts_with(&*current));
                 candidates
@@ -247,5 +251,55 @@ fn flink_options(current: &str) -> Vec<CompletionCandidate> {
         None => named(options::current().map(|option| format!("{}=", option.key))),
         Some((key, Some(Kind::Boolean))) => named(["true", "false"].map(|value| format!("{key}={value}"))),
         Some(_) => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An argument that is renamed would no longer be completed, without a word.
+    #[test]
+    fn what_is_completed() {
+        fn of(command: &Command) -> Vec<String> {
+            let mut names: Vec<String> = command
+                .get_arguments()
+                .map(|arg| arg.get_id().as_str())
+                .filter(|arg| values(command.get_name(), arg).is_some())
+                .map(|arg| format!("{} {arg}", command.get_name()))
+                .collect();
+            names.extend(command.get_subcommands().flat_map(of));
+            names
+        }
+        let whole = Cli::command();
+        let global = whole.get_arguments().map(|arg| arg.get_id().as_str()).filter(|arg| values("", arg).is_some());
+        assert_eq!(global.collect::<Vec<_>>(), ["namespace", "context", "cluster", "user"]);
+        insta::assert_snapshot!(of(&whole).join("\n"), @"
+        up name
+        up ha_storage
+        up env_from_secret
+        up dynamic
+        up expose
+        up service_account
+        up taskmanager_service_account
+        up pull_secret
+        status name
+        doctor name
+        doctor select
+        doctor ignore
+        doctor output
+        clean-ha name
+        clean-ha job
+        down name
+        render ha_storage
+        render env_from_secret
+        render dynamic
+        render expose
+        render service_account
+        render taskmanager_service_account
+        render pull_secret
+        explain rules
+        rules group
+        ");
     }
 }
