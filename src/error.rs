@@ -1,6 +1,7 @@
 //! One error type for the whole program: what failed, what to do next, and the exit code that it means.
 
 use std::fmt;
+use std::io;
 
 /// The result of everything that can fail in a way that a user is told about.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -103,25 +104,54 @@ impl From<kube::Error> for Error {
             kube::Error::SerdeError(_) => {
                 Error::could_not_run(format!("the server's answer was not understood: {error}"))
             }
-            _ => {
-                // The cause at the bottom ("Connection refused") is the part that says something.
-                let mut causes = vec![error.to_string()];
-                let mut source = std::error::Error::source(&error);
-                while let Some(inner) = source {
-                    causes.push(inner.to_string());
-                    source = inner.source();
-                }
-                let root = causes.pop().unwrap_or_default();
-                Error::could_not_run(format!("unable to connect to the server: {root}"))
-                    .hint("check the context and the server's address: kubectl cluster-info")
-            }
+            _ => no_answer(&error),
         }
     }
 }
 
-impl From<std::io::Error> for Error {
-    fn from(error: std::io::Error) -> Self {
-        if error.kind() == std::io::ErrorKind::BrokenPipe {
+/// A request that was not answered, with the server that it was sent to: kube's errors do not name it.
+#[derive(Debug, thiserror::Error)]
+#[error("{server} gave no answer")]
+pub struct NoAnswer {
+    /// Host and port, and the proxy where there is one.
+    pub server: String,
+    /// What kept it.
+    pub source: tower::BoxError,
+}
+
+/// Says why a server was not reached, with kubectl's words.
+fn no_answer(error: &kube::Error) -> Error {
+    let first: &(dyn std::error::Error + 'static) = error;
+    let causes: Vec<_> = std::iter::successors(Some(first), |error| error.source()).collect();
+    let named = causes.iter().find_map(|cause| cause.downcast_ref::<NoAnswer>()).map(|error| error.server.as_str());
+    let server = named.unwrap_or("the server");
+    let io = causes.iter().find_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
+    let is_late = causes.iter().any(|cause| cause.is::<tower::timeout::error::Elapsed>());
+    // The cause at the bottom is the part that says something.
+    let root = causes.last().map(ToString::to_string).unwrap_or_default();
+    let unable = |why: String| Error::could_not_run(format!("unable to connect to the server: {why}"));
+    if io == Some(io::ErrorKind::ConnectionRefused) {
+        Error::could_not_run(format!(
+            "the connection to the server {server} was refused - did you specify the right host or port?"
+        ))
+        .hint("check the context and the server's address: kubectl cluster-info")
+    } else if is_late || io == Some(io::ErrorKind::TimedOut) {
+        unable(format!("{server} did not answer in time"))
+            .hint("check the context and the server's address, or give it more time with --request-timeout")
+    } else if let Some(why) = root.strip_prefix("invalid peer certificate: ") {
+        unable(format!("tls: failed to verify the certificate of {server}: {why}")).hint(
+            "the authority that it is from is named by --certificate-authority, another name of the server by \
+             --tls-server-name",
+        )
+    } else {
+        unable(named.map_or_else(|| root.clone(), |server| format!("{server}: {root}")))
+            .hint("check the context and the server's address: kubectl cluster-info")
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
             return Error::new(Kind::BrokenPipe, "standard output was closed");
         }
         Error::could_not_run(error.to_string())

@@ -1,19 +1,26 @@
 //! From kubectl's own flags to a client.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::io;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clap::Args;
-use http::{HeaderValue, Response, header};
+use http::{HeaderValue, Response, Uri, header};
+use hyper_util::client::proxy::matcher::Matcher;
 use kube::Client;
-use kube::client::ClientBuilder;
-use kube::config::{AuthInfo, Cluster, Config, ExecInteractiveMode, KubeConfigOptions, Kubeconfig};
+use kube::client::{AuthError, ClientBuilder};
+use kube::config::{
+    AuthInfo, Cluster, Config, Context, ExecConfig, ExecInteractiveMode, KubeConfigOptions, Kubeconfig, NamedAuthInfo,
+    NamedCluster, NamedContext,
+};
+use tower::BoxError;
 use tower::timeout::TimeoutLayer;
-use tower::util::MapResponseLayer;
+use tower::util::{MapErrLayer, MapResponseLayer, option_layer};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, NoAnswer, Result};
 use crate::output;
 
 /// How long the API server may take to begin an answer.
@@ -69,7 +76,7 @@ pub struct ConnectionArgs {
     /// Name to check the server's certificate against
     #[arg(long, global = true, value_name = "NAME", hide_short_help = true)]
     pub tls_server_name: Option<String>,
-    /// Time to wait for a single answer of the API server, like 10s or 2m [default: 30s]
+    /// Time to wait for a single answer of the API server, like 10s or 2m; 0 waits forever [default: 30s]
     #[arg(long, global = true, value_name = "DURATION", hide_short_help = true, value_parser = crate::commands::duration)]
     pub request_timeout: Option<Duration>,
 }
@@ -124,19 +131,22 @@ impl ConnectionArgs {
         if let Some(namespace) = &self.namespace {
             config.default_namespace.clone_from(namespace);
         }
-        let answer_within = self.request_timeout.filter(|timeout| !timeout.is_zero()).unwrap_or(DEFAULT_TIMEOUT);
-        config.connect_timeout = Some(answer_within);
+        let answer_within = Some(self.request_timeout.unwrap_or(DEFAULT_TIMEOUT)).filter(|timeout| !timeout.is_zero());
+        config.connect_timeout = answer_within;
         config.headers.push((
             header::USER_AGENT,
             HeaderValue::from_static(concat!("kubectl-flink/v", env!("CARGO_PKG_VERSION"))),
         ));
         let namespace = config.default_namespace.clone();
+        let server = server_name(&config);
+        let exec = config.auth_info.exec.clone();
         let shown = Arc::new(Mutex::new(BTreeSet::new()));
         let client = ClientBuilder::try_from(config)
-            .map_err(Error::from)?
+            .map_err(|error| no_credentials(error, exec.as_ref()))?
             .with_layer(&MapResponseLayer::new(move |response| show_warnings(response, &shown, warn)))
             // Until an answer begins: a forward or a log may then go on for as long as it likes.
-            .with_layer(&TimeoutLayer::new(answer_within))
+            .with_layer(&option_layer(answer_within.map(TimeoutLayer::new)))
+            .with_layer(&MapErrLayer::new(move |source: BoxError| NoAnswer { server: server.clone(), source }))
             .build();
         Ok(Connection { client, namespace, context })
     }
@@ -158,9 +168,7 @@ impl ConnectionArgs {
 
     fn kubeconfig(&self) -> Result<Option<Kubeconfig>> {
         let Some(path) = &self.kubeconfig else { return Self::kubeconfig_from_environment() };
-        Kubeconfig::read_from(path)
-            .map(Some)
-            .map_err(|e| Error::could_not_run(format!("cannot read kubeconfig {}: {e}", path.display())))
+        read(path).map(Some)
     }
 
     /// What there is in the kubeconfig, by name; nothing where it cannot be read.
@@ -174,48 +182,62 @@ impl ConnectionArgs {
     }
 
     async fn config(&self, kubeconfig: Option<Kubeconfig>) -> Result<(Config, String)> {
-        let Some(mut kubeconfig) = kubeconfig else {
-            return match Config::incluster() {
-                Ok(config) => Ok((config, String::new())),
-                Err(_) => Err(Error::could_not_run("no kubeconfig found")
-                    .hint("set KUBECONFIG, or name a file with --kubeconfig, or create ~/.kube/config")),
-            };
+        if self.as_user.is_none() && (self.as_uid.is_some() || !self.as_group.is_empty()) {
+            return Err(Error::usage("--as-uid and --as-group need a user to impersonate").hint("name one with --as"));
+        }
+        let mut kubeconfig = match kubeconfig.or_else(in_pod) {
+            Some(kubeconfig) => kubeconfig,
+            None if self.server.is_some() => Kubeconfig::default(),
+            None => return Err(no_kubeconfig()),
         };
-        let context = self.context.clone().or_else(|| kubeconfig.current_context.clone()).unwrap_or_default();
         let contexts = kubeconfig.contexts.iter().map(|entry| entry.name.as_str());
         named("context", self.context.as_deref(), contexts)?;
         let users = kubeconfig.auth_infos.iter().map(|entry| entry.name.as_str());
         named("user", self.user.as_deref(), users)?;
         let clusters = kubeconfig.clusters.iter().map(|entry| entry.name.as_str());
         named("cluster", self.cluster.as_deref(), clusters)?;
+        let mut context = self.context.clone().or_else(|| kubeconfig.current_context.clone());
+        if context.is_none() && (self.server.is_some() || self.cluster.is_some()) {
+            // The flags say all that there is to say.
+            kubeconfig.clusters.push(NamedCluster::default());
+            kubeconfig.auth_infos.push(NamedAuthInfo::default());
+            let only = Context { user: Some(String::new()), ..Context::default() };
+            kubeconfig.contexts.push(NamedContext { context: Some(only), ..NamedContext::default() });
+            context = Some(String::new());
+        }
         self.override_entries(&mut kubeconfig);
         let options =
-            KubeConfigOptions { context: self.context.clone(), cluster: self.cluster.clone(), user: self.user.clone() };
-        let config = Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(|e| {
+            KubeConfigOptions { context: context.clone(), cluster: self.cluster.clone(), user: self.user.clone() };
+        let entry = kubeconfig.contexts.iter().find(|entry| Some(&entry.name) == context.as_ref());
+        let of_context = entry.and_then(|entry| Some(entry.context.as_ref()?.cluster.clone()));
+        let cluster = self.cluster.clone().or(of_context);
+        let entry = kubeconfig.clusters.iter().find(|entry| Some(&entry.name) == cluster.as_ref());
+        let proxy_url = entry.and_then(|entry| entry.cluster.as_ref()?.proxy_url.clone());
+        let mut config = Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(|e| {
             Error::could_not_run(format!("the kubeconfig cannot be used: {e}")).hint("see: kubectl config view")
         })?;
-        Ok((config, context))
+        config.proxy_url = proxy(proxy_url, &config.cluster_url)?;
+        Ok((config, context.unwrap_or_default()))
     }
 
     /// `KUBECONFIG` (a list of files, of which missing ones are left out, as kubectl does), else `~/.kube/config`.
     fn kubeconfig_from_environment() -> Result<Option<Kubeconfig>> {
-        let unreadable = |e| Error::could_not_run(format!("cannot read the kubeconfig: {e}"));
         if let Some(list) = std::env::var_os("KUBECONFIG").filter(|list| !list.is_empty()) {
             let mut merged: Option<Kubeconfig> = None;
             for path in std::env::split_paths(&list).filter(|path| path.exists()) {
-                let next = Kubeconfig::read_from(&path)
-                    .map_err(|e| Error::could_not_run(format!("cannot read kubeconfig {}: {e}", path.display())))?;
+                let next = read(&path)?;
                 merged = Some(match merged {
-                    Some(earlier) => earlier.merge(next).map_err(unreadable)?,
+                    Some(earlier) => earlier.merge(next).map_err(|e| {
+                        Error::could_not_run(format!("cannot read the kubeconfig: {e}"))
+                            .hint("see: kubectl config view")
+                    })?,
                     None => next,
                 });
             }
             return Ok(merged);
         }
-        match std::env::home_dir().map(|home| home.join(".kube/config")).filter(|path| path.exists()) {
-            Some(path) => Kubeconfig::read_from(path).map(Some).map_err(unreadable),
-            None => Ok(None),
-        }
+        let path = home().map(|home| home.join(".kube/config")).filter(|path| path.exists());
+        path.map(|path| read(&path)).transpose()
     }
 
     /// Flags that change a cluster or a user are written over every entry: only one of them is used.
@@ -224,10 +246,12 @@ impl ConnectionArgs {
         for entry in &mut kubeconfig.clusters {
             let cluster: &mut Cluster = entry.cluster.get_or_insert_default();
             if let Some(server) = &self.server {
-                cluster.server = Some(server.clone());
+                // Another server has another name.
+                (cluster.server, cluster.tls_server_name) = (Some(server.clone()), None);
             }
             if let Some(file) = path(&self.certificate_authority) {
                 (cluster.certificate_authority, cluster.certificate_authority_data) = (Some(file), None);
+                cluster.insecure_skip_tls_verify = None;
             }
             if let Some(insecure) = self.insecure_skip_tls_verify {
                 cluster.insecure_skip_tls_verify = Some(insecure);
@@ -239,7 +263,10 @@ impl ConnectionArgs {
         for entry in &mut kubeconfig.auth_infos {
             let user: &mut AuthInfo = entry.auth_info.get_or_insert_default();
             if let Some(token) = &self.token {
-                *user = AuthInfo { token: Some(token.clone().into()), ..AuthInfo::default() };
+                // A client certificate stays beside it, as with kubectl, and the server prefers that.
+                user.token = Some(token.clone().into());
+                (user.username, user.password, user.token_file) = (None, None, None);
+                (user.exec, user.auth_provider) = (None, None);
             }
             if let Some(file) = path(&self.client_certificate) {
                 (user.client_certificate, user.client_certificate_data) = (Some(file), None);
@@ -258,6 +285,104 @@ impl ConnectionArgs {
             }
         }
     }
+}
+
+fn read(path: &Path) -> Result<Kubeconfig> {
+    let mut kubeconfig = Kubeconfig::read_from(path).map_err(|e| {
+        Error::could_not_run(format!("cannot read kubeconfig {}: {e}", path.display())).hint("see: kubectl config view")
+    })?;
+    // As good as none: that of the next file counts.
+    kubeconfig.current_context = kubeconfig.current_context.filter(|name| !name.is_empty());
+    Ok(kubeconfig)
+}
+
+/// The user's home, as kubectl has it: elsewhere than on Windows what HOME says, and nothing else.
+fn home() -> Option<PathBuf> {
+    if cfg!(windows) {
+        return std::env::home_dir();
+    }
+    std::env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from)
+}
+
+fn no_kubeconfig() -> Error {
+    let error = Error::could_not_run("no kubeconfig found");
+    match home() {
+        Some(_) => error.hint("set KUBECONFIG, or name a file with --kubeconfig, or create ~/.kube/config"),
+        None => error.hint("HOME is not set: set KUBECONFIG, or name a file with --kubeconfig"),
+    }
+}
+
+/// What a pod finds of its API server and its account, in the shape of a kubeconfig, so that flags apply to it too.
+fn in_pod() -> Option<Kubeconfig> {
+    let pod = Config::incluster().ok()?;
+    let authority = pod.root_cert_file.map(|file| file.to_string_lossy().into_owned());
+    let server = Some(pod.cluster_url.to_string());
+    let cluster = Cluster { server, certificate_authority: authority, ..Cluster::default() };
+    let context = Context { user: Some(String::new()), namespace: Some(pod.default_namespace), ..Context::default() };
+    Some(Kubeconfig {
+        clusters: vec![NamedCluster { cluster: Some(cluster), ..NamedCluster::default() }],
+        auth_infos: vec![NamedAuthInfo { auth_info: Some(pod.auth_info), ..NamedAuthInfo::default() }],
+        contexts: vec![NamedContext { context: Some(context), ..NamedContext::default() }],
+        current_context: Some(String::new()),
+        ..Kubeconfig::default()
+    })
+}
+
+/// The kubeconfig's proxy, else that of the environment, by Go's rules: none for this machine itself, and none for what
+/// `NO_PROXY` names. (kube looks for the proxy's own name in it.)
+fn proxy(of_kubeconfig: Option<String>, server: &Uri) -> Result<Option<Uri>> {
+    let variable = |name: &str| {
+        let values = [name.to_owned(), name.to_lowercase()].into_iter().filter_map(|name| std::env::var(name).ok());
+        values.into_iter().find(|value| !value.is_empty())
+    };
+    let of_environment = || {
+        let host = server.host()?.trim_matches(['[', ']']);
+        if host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback()) {
+            return None;
+        }
+        let proxy = variable(if server.scheme_str() == Some("http") { "HTTP_PROXY" } else { "HTTPS_PROXY" })?;
+        let matcher = Matcher::builder().all(proxy.clone()).no(variable("NO_PROXY").unwrap_or_default()).build();
+        matcher.intercept(server).map(|_| proxy)
+    };
+    let Some(proxy) = of_kubeconfig.filter(|proxy| !proxy.is_empty()).or_else(of_environment) else { return Ok(None) };
+    let with_scheme = if proxy.contains("://") { proxy.clone() } else { format!("http://{proxy}") };
+    with_scheme.parse().map(Some).map_err(|e| {
+        Error::could_not_run(format!("the proxy {proxy:?} is no address: {e}"))
+            .hint("it stands in the kubeconfig (proxy-url) or in HTTPS_PROXY")
+    })
+}
+
+/// How messages name the API server.
+fn server_name(config: &Config) -> String {
+    let name = |uri: &Uri| {
+        let port = uri.port().map(|port| format!(":{port}")).unwrap_or_default();
+        uri.host().unwrap_or_default().to_owned() + &port
+    };
+    match &config.proxy_url {
+        Some(proxy) => format!("{} through the proxy {}", name(&config.cluster_url), name(proxy)),
+        None => name(&config.cluster_url),
+    }
+}
+
+/// An error of a credential plugin, with kubectl's words; the library's has the plugin's whole environment in it.
+fn no_credentials(error: kube::Error, exec: Option<&ExecConfig>) -> Error {
+    let (kube::Error::Auth(cause), Some(exec)) = (&error, exec) else { return error.into() };
+    let command = exec.command.as_deref().unwrap_or_default();
+    let why = match cause {
+        AuthError::AuthExecStart(error) if error.kind() == io::ErrorKind::NotFound => {
+            format!("executable {command} not found")
+        }
+        AuthError::AuthExecRun { out, .. } => {
+            let code = out.status.code().map_or_else(|| out.status.to_string(), |code| format!("exit code {code}"));
+            let said = String::from_utf8_lossy(&out.stderr);
+            let said = if said.trim().is_empty() { String::new() } else { format!(": {}", said.trim()) };
+            format!("executable {command} failed with {code}{said}")
+        }
+        other => format!("{command}: {other}"),
+    };
+    let hint = exec.install_hint.clone().filter(|_| matches!(cause, AuthError::AuthExecStart(_)));
+    let hint = hint.unwrap_or_else(|| "it is what the kubeconfig names for this user: kubectl config view".to_owned());
+    Error::could_not_run(format!("unable to connect to the server: getting credentials: exec: {why}")).hint(hint)
 }
 
 /// A flag that names an entry of the kubeconfig has to name one that is there.
