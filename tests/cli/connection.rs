@@ -1,6 +1,9 @@
 //! From a kubeconfig to a server, or to the reason why not: exit status 3.
 
+use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::process::Command;
+use std::sync::mpsc;
 
 use crate::support::{Home, NoServer, kubeconfig};
 
@@ -34,6 +37,7 @@ fn without_a_kubeconfig() {
     insta::assert_snapshot!(home.run(&["up", "--kubeconfig", "missing"]), @r#"
     ---- stderr
     error: cannot read kubeconfig missing: failed to read kubeconfig from '"missing"': No such file or directory (os error 2)
+    hint: see: kubectl config view
     [exit status: 3]
     "#);
 }
@@ -67,6 +71,7 @@ fn with_a_kubeconfig_that_says_something_else() {
       |
     1 | clusters: [
       |           ^ unclosed bracket '['
+    hint: see: kubectl config view
     [exit status: 3]
     ");
     insta::assert_snapshot!(home.run(&["up", "--kubeconfig", "empty"]), @"
@@ -88,11 +93,11 @@ fn with_a_server_that_is_not_there() {
     {
         let shown = run(arguments);
         assert!(shown.ends_with("[exit status: 3]\n"), "{arguments:?}\n{shown}");
-        assert!(shown.contains("onnection refused"), "{arguments:?}\n{shown}");
+        assert!(shown.contains("was refused - did you specify the right host or port?"), "{arguments:?}\n{shown}");
     }
     insta::assert_snapshot!(run(&["up"]), @"
     ---- stderr
-    error: unable to connect to the server: Connection refused (os error 111)
+    error: the connection to the server ADDRESS was refused - did you specify the right host or port?
     hint: check the context and the server's address: kubectl cluster-info
     [exit status: 3]
     ");
@@ -121,6 +126,117 @@ fn a_server_that_never_answers() {
     let home = Home::new();
     home.file("config", &kubeconfig(&format!("http://{}", listener.local_addr().unwrap())));
     let run = home.run(&["up", "--kubeconfig", "config", "--request-timeout", "1s"]);
-    assert!(run.contains("unable to connect to the server") && run.ends_with("[exit status: 3]\n"), "{run}");
+    assert!(run.contains("did not answer in time") && run.contains("--request-timeout"), "{run}");
+    assert!(run.ends_with("[exit status: 3]\n"), "{run}");
     drop(listener);
+}
+
+/// An API server that answers everything with 403, and tells what it was sent.
+fn recorder() -> (String, mpsc::Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let (told, heads) = mpsc::channel();
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let (mut client, mut head) = (client.unwrap(), Vec::new());
+            let mut byte = [0];
+            while !head.ends_with(b"\r\n\r\n") && client.read(&mut byte).unwrap_or(0) == 1 {
+                head.extend(byte);
+            }
+            let _ = told.send(String::from_utf8(head).unwrap().to_lowercase());
+            let _ = client.write_all(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        }
+    });
+    (address, heads)
+}
+
+#[test]
+fn what_the_flags_send() {
+    let home = Home::new();
+    let (address, heads) = recorder();
+    home.file(".kube/config", &kubeconfig(&address));
+    let sent = |flags: &[&str]| {
+        home.run(&[&["status", "--timeout=5s"], flags].concat());
+        let head = heads.recv().unwrap();
+        while heads.try_recv().is_ok() {}
+        let named = ["authorization:", "impersonate-", "user-agent:"];
+        let mut lines: Vec<_> = head.lines().filter(|line| named.iter().any(|name| line.starts_with(name))).collect();
+        lines.sort_unstable();
+        lines.join("\n").replace(env!("CARGO_PKG_VERSION"), "VERSION")
+    };
+    insta::assert_snapshot!(sent(&[]), @"
+    authorization: bearer t
+    user-agent: kubectl-flink/vVERSION
+    ");
+    insta::assert_snapshot!(sent(&["--token", "other"]), @"
+    authorization: bearer other
+    user-agent: kubectl-flink/vVERSION
+    ");
+    insta::assert_snapshot!(sent(&["--as", "ann", "--as-uid", "7", "--as-group", "a", "--as-group", "b"]), @"
+    authorization: bearer t
+    impersonate-group: a
+    impersonate-group: b
+    impersonate-uid: 7
+    impersonate-user: ann
+    user-agent: kubectl-flink/vVERSION
+    ");
+    // No kubeconfig is needed for any of it.
+    std::fs::remove_file(home.path().join(".kube/config")).unwrap();
+    insta::assert_snapshot!(sent(&["-s", &address, "--token", "alone", "--as=ann"]), @"
+    authorization: bearer alone
+    impersonate-user: ann
+    user-agent: kubectl-flink/vVERSION
+    ");
+}
+
+/// What works offline does so without a home, with one that cannot be written, and with no kubeconfig; the rest says what
+/// is missing.
+#[test]
+fn without_a_home() {
+    let home = Home::new();
+    home.file("flink-conf.yaml", "jobmanager.memory.process.size: 1600m\n");
+    let environments: [fn(&mut Command) -> &mut Command; 3] = [
+        |command| command.env_remove("HOME"),
+        |command| command.env("HOME", ""),
+        |command| command.env("HOME", "/dev/null/none"),
+    ];
+    for environment in environments {
+        let run = |arguments: &[&str]| home.show(environment(&mut home.command(arguments)));
+        for arguments in [
+            &["--help"][..],
+            &["--version"],
+            &["version", "--client"],
+            &["render", "-q"],
+            &["rules"],
+            &["explain", "FLK101"],
+            &["completion", "bash"],
+            &["doctor", "-f", "flink-conf.yaml"],
+        ] {
+            let shown = run(arguments);
+            assert!(!shown.contains("error:") && !shown.contains("[exit status: 3]"), "{arguments:?}\n{shown}");
+        }
+        for arguments in [&["status"][..], &["up"], &["down", "--yes"], &["clean-ha"], &["doctor"]] {
+            let shown = run(arguments);
+            assert!(shown.contains("error: no kubeconfig found\nhint: "), "{arguments:?}\n{shown}");
+            assert!(shown.ends_with("[exit status: 3]\n"), "{arguments:?}\n{shown}");
+        }
+    }
+    insta::assert_snapshot!(home.show(home.command(&["status"]).env_remove("HOME")), @"
+    ---- stderr
+    error: no kubeconfig found
+    hint: HOME is not set: set KUBECONFIG, or name a file with --kubeconfig
+    [exit status: 3]
+    ");
+}
+
+#[test]
+fn a_flag_that_needs_another() {
+    let (home, server) = (Home::new(), NoServer::new());
+    home.file(".kube/config", &server.kubeconfig);
+    insta::assert_snapshot!(home.run(&["status", "--as-group", "devs"]), @"
+    ---- stderr
+    error: --as-uid and --as-group need a user to impersonate
+    hint: name one with --as
+    [exit status: 2]
+    ");
 }

@@ -11,14 +11,17 @@ fn of_the_program() {
     Usage: kubectl flink [OPTIONS] <COMMAND>
 
     Commands:
-      up        Bring a highly available Flink session cluster up
-      status    Show leader, pods, slots, jobs and high-availability data of Flink clusters
-      doctor    Find what is wrong with Flink clusters, in files and live, and say how to mend it
-      clean-ha  Show and remove high-availability data that clusters have left behind
-      down      Take a Flink cluster down
-      render    Write the numbered manifests of a cluster, for kubectl apply or a git repository
-      explain   Explain what the doctor's rules find: why it matters, an example, and how to mend it
-      rules     List the doctor's rules
+      up          Bring a highly available Flink session cluster up
+      status      Show leader, pods, slots, jobs and high-availability data of Flink clusters
+      doctor      Find what is wrong with Flink clusters, in files and live, and say how to mend it
+      clean-ha    Show and remove high-availability data that clusters have left behind
+      down        Take a Flink cluster down
+      render      Write the numbered manifests of a cluster, for kubectl apply or a git repository
+      explain     Explain what the doctor's rules find: why it matters, an example, and how to mend it
+      rules       List the doctor's rules
+      completion  Complete commands, flags and names in your shell
+      version     Show the versions of this program, of Kubernetes, and of the Flink clusters in the
+                  namespace
 
     Options:
       -h, --help
@@ -76,7 +79,8 @@ fn of_the_program() {
               Name to check the server's certificate against
 
           --request-timeout <DURATION>
-              Time to wait for a single answer of the API server, like 10s or 2m [default: 30s]
+              Time to wait for a single answer of the API server, like 10s or 2m; 0 waits forever
+              [default: 30s]
 
     Output options:
       -q, --quiet
@@ -485,5 +489,67 @@ fn of_down() {
 
       # With all state, for good, without a question
       kubectl flink down prod -n streaming --purge-ha --purge-volumes --yes
+    ");
+}
+
+#[test]
+fn of_completion_and_version() {
+    let home = Home::new();
+    insta::assert_snapshot!(home.help("completion", "--help"), @"
+    Complete commands, flags and names in your shell
+
+    With `kubectl flink completion install`, kubectl completes `kubectl flink ...` in every shell that
+    it completes itself in (see `kubectl completion --help`). The scripts are for those who type
+    `kubectl-flink`.
+
+    Usage: kubectl flink completion [OPTIONS] <COMMAND>
+
+    Commands:
+      install     Let kubectl complete `kubectl flink`, in every shell
+      bash        Print the script that completes `kubectl-flink` in bash
+      zsh         Print the script that completes `kubectl-flink` in zsh
+      fish        Print the script that completes `kubectl-flink` in fish
+      powershell  Print the script that completes `kubectl-flink` in PowerShell
+
+    Options:
+      -h, --help
+              Print help (see a summary with '-h')
+
+      -V, --version
+              Print version
+
+    Output options:
+      -q, --quiet
+              Say nothing but warnings and errors
+
+    Examples:
+      # kubectl flink <TAB>, in all shells, from kubectl 1.26 on
+      kubectl flink completion install
+
+      # kubectl-flink <TAB>: in ~/.bashrc
+      source <(kubectl-flink completion bash)
+
+      # in ~/.zshrc, after compinit
+      source <(kubectl-flink completion zsh)
+
+      # in ~/.config/fish/config.fish
+      kubectl-flink completion fish | source
+
+      # in PowerShell's $PROFILE
+      kubectl-flink completion powershell | Out-String | Invoke-Expression
+    ");
+    insta::assert_snapshot!(home.help("version", "-h"), @"
+    Show the versions of this program, of Kubernetes, and of the Flink clusters in the namespace
+
+    Usage: kubectl flink version [OPTIONS]
+
+    Options:
+          --client[=<BOOL>]  Show the version of this program only; no cluster is asked anything
+      -o, --output <FORMAT>  Output format [possible values: json, yaml]
+      -h, --help             Print help (see more with '--help')
+      -V, --version          Print version
+
+    Output options:
+      -q, --quiet  Say nothing but warnings and errors
     ");
 }

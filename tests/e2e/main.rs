@@ -20,6 +20,9 @@
 
 mod apply;
 mod clean_ha;
+mod completion;
+mod connection;
+mod desk;
 mod doctor;
 mod doctor_live;
 mod down;

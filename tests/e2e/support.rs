@@ -450,7 +450,7 @@ impl Drop for Test {
 }
 
 /// Counts a test as skipped: the runner reads the file, people read the line.
-fn skip(name: &str, why: &str) {
+pub fn skip(name: &str, why: &str) {
     eprintln!("test-skipped: {name}: {why}");
     if let Some(path) = std::env::var_os("KUBECTL_FLINK_TEST_SKIPPED") {
         let file = std::fs::OpenOptions::new().append(true).create(true).open(path);

@@ -52,7 +52,7 @@ const NODES: u8 = 2;
 const CARGO_DENY: &str = "0.20.2";
 
 /// Programs that the stages need, and their Debian packages. The test bed installs what only it needs.
-const PROGRAMS: [(&str, &str); 7] = [
+const PROGRAMS: [(&str, &str); 11] = [
     ("cc", "gcc"),
     ("shellcheck", "shellcheck"),
     ("curl", "curl"),
@@ -60,6 +60,10 @@ const PROGRAMS: [(&str, &str); 7] = [
     ("javac", "default-jdk-headless"),
     ("mvn", "maven"),
     ("jq", "jq"),
+    ("script", "bsdutils"),
+    ("zsh", "zsh"),
+    ("fish", "fish"),
+    ("/usr/share/bash-completion/bash_completion", "bash-completion"),
 ];
 
 pub(crate) fn run(args: &Args) -> ExitCode {

@@ -25,7 +25,7 @@ use crate::flink::options::{self, Kind};
 use crate::output::findings::Format;
 
 /// How long a cluster may take to answer: with kubectl's own time, completion is there within a second.
-const PATIENCE: Duration = Duration::from_millis(750);
+const PATIENCE: Duration = Duration::from_millis(700);
 /// More names than this help nobody.
 const MANY: u32 = 500;
 

@@ -1,0 +1,270 @@
+//! kubectl's flags and what it goes by, against a real API server: whatever kubectl can connect with, this can.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use crate::desk::Desk;
+use crate::support::{Needs, Run, SMALL, Test, skip};
+
+/// The administrator's credentials and the server, apart.
+struct Parts {
+    desk: Desk,
+    server: String,
+    namespace: String,
+}
+
+impl Parts {
+    fn of(test: &Test, name: &str) -> Option<Self> {
+        let desk = Desk::new(test);
+        let (cluster, user) = (&desk.config["clusters"][0]["cluster"], &desk.config["users"][0]["user"]);
+        for (file, data) in [
+            ("ca.pem", &cluster["certificate-authority-data"]),
+            ("cert.pem", &user["client-certificate-data"]),
+            ("key.pem", &user["client-key-data"]),
+        ] {
+            let Some(data) = data.as_str() else {
+                skip(name, "needs an administrator with a client certificate");
+                return None;
+            };
+            desk.file(file, STANDARD.decode(data).unwrap());
+        }
+        let server = cluster["server"].as_str().unwrap().to_owned();
+        Some(Parts { desk, server, namespace: test.namespace.clone() })
+    }
+
+    /// A kubeconfig of one cluster and one user, whose context is `only`.
+    fn config(&self, name: &str, cluster: Value, user: Value) -> String {
+        let context = json!({"cluster": "only", "user": "only", "namespace": self.namespace});
+        let config = json!({"apiVersion": "v1", "kind": "Config", "current-context": "only",
+            "clusters": [{"name": "only", "cluster": cluster}], "users": [{"name": "only", "user": user}],
+            "contexts": [{"name": "only", "context": context}]});
+        self.desk.file(name, config.to_string());
+        name.to_owned()
+    }
+
+    fn trusted(&self) -> Value {
+        json!({"server": self.server, "certificate-authority": "ca.pem"})
+    }
+
+    /// Runs `status` and a request of kubectl's with these flags: both do well or neither does.
+    fn both(&self, kubeconfig: &str, flags: &[&str], environment: &[(&str, &str)]) -> Run {
+        let with = |command: &mut Command| {
+            Run::of(command.env("KUBECONFIG", kubeconfig).args(flags).envs(environment.iter().copied()))
+        };
+        let list = format!("/apis/apps/v1/namespaces/{}/deployments", self.namespace);
+        let theirs = with(&mut self.desk.command("kubectl", &["get", "--raw", &list]));
+        let ours = with(&mut self.desk.command("kubectl-flink", &["status", "-n", &self.namespace]));
+        assert_eq!(ours.code == 0, theirs.code == 0, "{flags:?}\n{ours}\n{theirs}");
+        ours
+    }
+}
+
+const CERTIFICATE: [&str; 4] = ["--client-certificate", "cert.pem", "--client-key", "key.pem"];
+
+#[test]
+fn what_kubectl_can_connect_with() {
+    let Some(test) = Test::begin("what_kubectl_can_connect_with", Needs::Api) else { return };
+    let test = test.with_namespace(&[]);
+    let Some(parts) = Parts::of(&test, "what_kubectl_can_connect_with") else { return };
+    let (server, none) = (parts.server.as_str(), "missing");
+    let certificate = json!({"client-certificate": "cert.pem", "client-key": "key.pem"});
+    let good = parts.config("good", parts.trusted(), certificate.clone());
+
+    test.say("flags alone, without a kubeconfig");
+    let trusted = ["--server", server, "--certificate-authority", "ca.pem"];
+    parts.both(none, &[&trusted[..], &CERTIFICATE].concat(), &[]).ok();
+    parts.both(none, &trusted, &[]).exits(3).says(&["system:anonymous"]);
+    parts.both(none, &[&["-s", server], &CERTIFICATE[..]].concat(), &[]).exits(3).says(&[
+        "tls: failed to verify the certificate of",
+        "UnknownIssuer",
+        "--certificate-authority",
+    ]);
+    parts.both(none, &[&["-s", server, "--insecure-skip-tls-verify"], &CERTIFICATE[..]].concat(), &[]).ok();
+
+    test.say("tokens, one of which is not valid any more");
+    test.kubectl_here(&["create", "serviceaccount", "left"]);
+    let token = test.kubectl_here(&["create", "token", "left"]);
+    let with_token = [&trusted[..], &["--token", token.trim()]].concat();
+    let who = format!("system:serviceaccount:{}:left", test.namespace);
+    parts.both(none, &with_token, &[]).exits(3).says(&["(Forbidden)", &who]);
+    let by_token = parts.config("by-token", parts.trusted(), json!({"token": "of nobody"}));
+    parts.both(&by_token, &["--token", token.trim()], &[]).exits(3).says(&["(Forbidden)", &who]);
+    parts.both(&by_token, &[], &[]).exits(3).says(&["you must be logged in to the server", "Unauthorized"]);
+    test.kubectl_here(&["delete", "serviceaccount", "left"]);
+    test.until("the token is worth nothing", || {
+        let run = parts.both(none, &with_token, &[]).exits(3);
+        run.stderr.contains("you must be logged in to the server (Unauthorized)")
+    });
+    // A certificate is preferred to it: kubectl has this from the server too.
+    parts.both(&good, &["--token", "of nobody"], &[]).ok();
+
+    test.say("impersonation");
+    parts.both(&good, &["--as", "ann"], &[]).exits(3).says(&["User \"ann\" cannot list"]);
+    parts.both(&good, &["--as", "ann", "--as-group", "system:masters", "--as-uid", "7"], &[]).ok();
+    parts.both(&good, &["--as-group", "devs"], &[]).exits(2).says(&["--as"]);
+
+    test.say("entries of the kubeconfig by name, from several files");
+    let elsewhere = json!({"server": "https://127.0.0.1:1"});
+    let bad = parts.config("bad", elsewhere.clone(), json!({}));
+    let two = json!({"apiVersion": "v1", "kind": "Config", "current-context": "",
+        "clusters": [{"name": "second", "cluster": parts.trusted()}],
+        "users": [{"name": "second", "user": certificate}],
+        "contexts": [{"name": "second", "context": {"cluster": "second", "user": "second"}}]});
+    parts.desk.file("two", two.to_string());
+    let files = format!("two:missing:{bad}");
+    parts.both(&files, &[], &[]).exits(3).says(&["the connection to the server 127.0.0.1:1 was refused"]);
+    parts.both(&files, &["--context", "second"], &[]).ok();
+    parts.both(&files, &["--cluster", "second", "--user", "second"], &[]).ok();
+    parts.both(&files, &["--cluster", "second"], &[]).exits(3).says(&["system:anonymous"]);
+    parts.both(none, &["--kubeconfig", &good], &[]).ok();
+    parts.both(&good, &["--context", "third"], &[]).exits(3).says(&["context \"third\" does not exist"]);
+
+    test.say("flags instead of what stands in the kubeconfig");
+    parts.both(&bad, &[&trusted[..], &CERTIFICATE].concat(), &[]).ok();
+    let distrusted = json!({"server": server, "certificate-authority": "cert.pem", "insecure-skip-tls-verify": false});
+    let wrong = parts.config("wrong", distrusted, certificate.clone());
+    parts.both(&wrong, &[], &[]).exits(3).says(&["tls: failed to verify the certificate"]);
+    parts.both(&wrong, &["--certificate-authority", "ca.pem"], &[]).ok();
+    parts.both(&wrong, &["--insecure-skip-tls-verify=true"], &[]).ok();
+    parts.both(&good, &["--tls-server-name", "kubernetes.default.svc"], &[]).ok();
+    let other_name = parts.both(&good, &["--tls-server-name", "elsewhere.example"], &[]).exits(3);
+    other_name.says(&["not valid for name", "--tls-server-name"]);
+    parts.both(&good, &["--request-timeout", "0"], &[]).ok();
+    parts.both(&good, &["--request-timeout=20s", "--cluster=only", "--user=only", "--context=only"], &[]).ok();
+
+    test.say("credential plugins");
+    let exec = |name: &str, command: &str, arguments: &[&str]| {
+        let exec = json!({"apiVersion": "client.authentication.k8s.io/v1", "interactiveMode": "IfAvailable",
+            "command": command, "args": arguments, "installHint": "get it from the team", "provideClusterInfo": false});
+        parts.config(name, parts.trusted(), json!({"exec": exec}))
+    };
+    test.kubectl_here(&["create", "serviceaccount", "plugged"]);
+    let token = test.kubectl_here(&["create", "token", "plugged"]);
+    let credential = json!({"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential",
+        "status": {"token": token.trim()}});
+    parts.desk.file("credential", credential.to_string());
+    let gives = exec("gives", "cat", &["credential"]);
+    parts.both(&gives, &[], &[]).exits(3).says(&["(Forbidden)", ":plugged"]);
+    let status = json!({"clientCertificateData": std::fs::read_to_string(parts.desk.path().join("cert.pem")).unwrap(),
+        "clientKeyData": std::fs::read_to_string(parts.desk.path().join("key.pem")).unwrap()});
+    let credential =
+        json!({"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": status});
+    parts.desk.file("certificate", credential.to_string());
+    parts.both(&exec("certifies", "cat", &["certificate"]), &[], &[]).ok();
+    let fails = exec("fails", "sh", &["-c", "echo log in first >&2; exit 7"]);
+    parts
+        .both(&fails, &[], &[])
+        .exits(3)
+        .says(&["log in first", "getting credentials: exec: executable sh failed with exit code 7"]);
+    let lacks = exec("lacks", "no-such-plugin", &[]);
+    parts.both(&lacks, &[], &[]).exits(3).says(&["executable no-such-plugin not found", "get it from the team"]);
+}
+
+/// A proxy that knows one server, whatever it is asked for, and counts.
+fn proxy_to(server: &str) -> (String, Arc<AtomicUsize>) {
+    let server = server.trim_start_matches("https://").to_owned();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = count.clone();
+    let pass = |mut from: TcpStream, mut to: TcpStream| {
+        std::thread::spawn(move || {
+            let _ = std::io::copy(&mut from, &mut to);
+            let _ = to.shutdown(Shutdown::Write);
+        });
+    };
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let (mut client, mut head) = (client.unwrap(), Vec::new());
+            while !head.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                if client.read(&mut byte).unwrap_or(0) == 0 {
+                    break;
+                }
+                head.extend(byte);
+            }
+            if !head.starts_with(b"CONNECT ") {
+                continue;
+            }
+            counted.fetch_add(1, Ordering::SeqCst);
+            let server = TcpStream::connect(&server).unwrap();
+            client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+            pass(client.try_clone().unwrap(), server.try_clone().unwrap());
+            pass(server, client);
+        }
+    });
+    (address, count)
+}
+
+#[test]
+fn proxies() {
+    let Some(test) = Test::begin("proxies", Needs::Api) else { return };
+    let test = test.with_namespace(&[]);
+    let Some(parts) = Parts::of(&test, "proxies") else { return };
+    let certificate = json!({"client-certificate": "cert.pem", "client-key": "key.pem"});
+    let (proxy, count) = proxy_to(&parts.server);
+    let used = |run: Run| (run.code, count.swap(0, Ordering::SeqCst) > 0);
+
+    let mut cluster = parts.trusted();
+    cluster["proxy-url"] = json!(proxy);
+    let configured = parts.config("configured", cluster.clone(), certificate.clone());
+    assert_eq!(used(parts.both(&configured, &[], &[])), (0, true));
+    // NO_PROXY is about those of the environment.
+    assert_eq!(used(parts.both(&configured, &[], &[("NO_PROXY", "*")])), (0, true));
+    cluster["proxy-url"] = json!("http://127.0.0.1:1");
+    let broken = parts.config("broken", cluster, certificate.clone());
+    parts.both(&broken, &[], &[]).exits(3);
+
+    // A name that only the proxy knows.
+    let mut cluster = parts.trusted();
+    (cluster["server"], cluster["tls-server-name"]) = (json!("https://api.nowhere.invalid:6443"), json!("kubernetes"));
+    let plain = parts.config("plain", cluster, certificate);
+    let schemeless = proxy.trim_start_matches("http://");
+    assert_eq!(used(parts.both(&plain, &[], &[("HTTPS_PROXY", &proxy)])), (0, true));
+    assert_eq!(used(parts.both(&plain, &[], &[("https_proxy", schemeless)])), (0, true));
+    assert_eq!(used(parts.both(&plain, &[], &[("HTTP_PROXY", &proxy)])), (3, false));
+    for no_proxy in ["api.nowhere.invalid", ".invalid", "example.com,nowhere.invalid", "*"] {
+        let environment = [("HTTPS_PROXY", proxy.as_str()), ("NO_PROXY", no_proxy)];
+        assert_eq!(used(parts.both(&plain, &[], &environment)), (3, false), "{no_proxy}");
+    }
+    // The proxy's own name there is of no matter, and this machine is reached without one.
+    let environment = [("HTTPS_PROXY", proxy.as_str()), ("NO_PROXY", "127.0.0.1")];
+    assert_eq!(used(parts.both(&plain, &[], &environment)), (0, true));
+    if parts.server.contains("127.0.0.1") {
+        let local = parts.desk.path().join("config");
+        assert_eq!(used(parts.both(local.to_str().unwrap(), &[], &[("HTTPS_PROXY", &proxy)])), (0, false));
+    }
+}
+
+#[test]
+fn versions() {
+    let Some(test) = Test::begin("versions", Needs::Api) else { return };
+    let test = test.with_namespace(&[]);
+    let theirs: Value = serde_json::from_str(&test.kubectl(&["version", "-o", "json"])).unwrap();
+    let server = theirs["serverVersion"]["gitVersion"].as_str().unwrap();
+    let lines = format!("Client Version: v{}\nServer Version: {server}\n", env!("CARGO_PKG_VERSION"));
+    let run = test.flink(&["version"]).ok();
+    assert_eq!((run.stdout.as_str(), run.stderr.as_str()), (lines.as_str(), ""));
+
+    test.flink(&[&["up", "prod", "--wait=false", "--flink-version=1.19.3"], &SMALL[..]].concat()).ok();
+    let run = test.flink(&["version"]).ok();
+    assert_eq!(run.stdout, format!("{lines}Flink Version: 1.19.3 (cluster prod)\n"), "{run}");
+    let document = test.flink(&["version", "-o", "json"]).ok().json();
+    assert_eq!(document["serverVersion"], theirs["serverVersion"]);
+    let flink = json!([{"namespace": test.namespace, "cluster": "prod", "version": "1.19.3"}]);
+    assert_eq!(document["flinkVersions"], flink);
+    assert!(test.flink(&["version", "-o", "yaml"]).ok().stdout.contains("1.19.3"));
+
+    // The server tells everyone its version, but not what is in a namespace.
+    let run = test.flink_as("ann", &["version"]).ok().says(&["not checked: ", "ann"]);
+    assert_eq!(run.stdout, lines);
+    let run = test.flink(&["version", "--server=https://127.0.0.1:1"]).exits(1).says(&["was refused", "--client"]);
+    assert_eq!(run.stdout, format!("Client Version: v{}\n", env!("CARGO_PKG_VERSION")));
+}
