@@ -49,8 +49,8 @@ struct Versions {
     #[serde(skip_serializing_if = "Option::is_none")]
     server_version: Option<Info>,
     /// None where they were not asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    flink_versions: Option<Vec<FlinkVersion>>,
+    #[serde(rename = "flinkVersions", skip_serializing_if = "Option::is_none")]
+    flink: Option<Vec<FlinkVersion>>,
     /// Where there may be Flink clusters that were not seen.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     not_checked: Vec<String>,
@@ -80,7 +80,7 @@ pub async fn run(args: &VersionArgs, connection: &ConnectionArgs, ui: &Ui) -> Re
         git_version: concat!("v", env!("CARGO_PKG_VERSION")),
         platform: format!("{}/{}", go_name(consts::OS), go_name(consts::ARCH)),
     };
-    let mut versions = Versions { client_version, server_version: None, flink_versions: None, not_checked: Vec::new() };
+    let mut versions = Versions { client_version, server_version: None, flink: None, not_checked: Vec::new() };
     let asked = if args.client { Ok(()) } else { versions.ask(connection).await };
     ui.data(versions.render(args.output)?)?;
     if args.output.is_none() {
@@ -97,7 +97,7 @@ impl Versions {
         let connection = connection.connect().await?;
         self.server_version = Some(connection.client.apiserver_version().await?);
         match flink_versions(&connection).await {
-            Ok((versions, not_checked)) => (self.flink_versions, self.not_checked) = (Some(versions), not_checked),
+            Ok((versions, not_checked)) => (self.flink, self.not_checked) = (Some(versions), not_checked),
             Err(error) => self.not_checked.push(error.message),
         }
         Ok(())
@@ -113,7 +113,7 @@ impl Versions {
         if let Some(server) = &self.server_version {
             let _ = writeln!(text, "Server Version: {}", server.git_version);
         }
-        for FlinkVersion { cluster, version, .. } in self.flink_versions.iter().flatten() {
+        for FlinkVersion { cluster, version, .. } in self.flink.iter().flatten() {
             let _ = writeln!(text, "Flink Version: {} (cluster {cluster})", version.as_deref().unwrap_or("unknown"));
         }
         Ok(text)
