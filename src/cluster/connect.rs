@@ -1,7 +1,6 @@
 //! From kubectl's own flags to a client.
 
 use std::collections::BTreeSet;
-use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -11,15 +10,15 @@ use clap::Args;
 use http::{HeaderValue, Response, Uri, header};
 use hyper_util::client::proxy::matcher::Matcher;
 use kube::Client;
-use kube::client::{AuthError, ClientBuilder};
+use kube::client::ClientBuilder;
 use kube::config::{
-    AuthInfo, Cluster, Config, Context, ExecConfig, ExecInteractiveMode, KubeConfigOptions, Kubeconfig, NamedAuthInfo,
-    NamedCluster, NamedContext,
+    AuthInfo, Cluster, Config, Context, KubeConfigOptions, Kubeconfig, NamedAuthInfo, NamedCluster, NamedContext,
 };
 use tower::BoxError;
 use tower::timeout::TimeoutLayer;
-use tower::util::{MapErrLayer, MapResponseLayer, option_layer};
+use tower::util::{MapErrLayer, MapRequestLayer, MapResponseLayer, option_layer};
 
+use super::credentials;
 use crate::error::{Error, NoAnswer, Result};
 use crate::output;
 
@@ -109,7 +108,7 @@ impl ConnectionArgs {
     /// # Errors
     /// The kubeconfig cannot be read, names nothing of that name, or its credentials cannot be loaded.
     pub async fn connect(&self) -> Result<Connection> {
-        self.connect_with(self.kubeconfig()?, output::server_warning).await
+        self.connect_as(false).await
     }
 
     /// The same for someone who must not be disturbed: no warning is shown, and credential plugins can neither ask nor say
@@ -118,16 +117,11 @@ impl ConnectionArgs {
     /// # Errors
     /// As [`Self::connect`].
     pub async fn connect_silently(&self) -> Result<Connection> {
-        let mut kubeconfig = self.kubeconfig()?;
-        let users = kubeconfig.iter_mut().flat_map(|kubeconfig| &mut kubeconfig.auth_infos);
-        for exec in users.filter_map(|user| user.auth_info.as_mut()?.exec.as_mut()) {
-            exec.interactive_mode = Some(ExecInteractiveMode::Never);
-        }
-        self.connect_with(kubeconfig, |_| ()).await
+        self.connect_as(true).await
     }
 
-    async fn connect_with(&self, kubeconfig: Option<Kubeconfig>, warn: fn(&str)) -> Result<Connection> {
-        let (mut config, context) = self.config(kubeconfig).await?;
+    async fn connect_as(&self, silent: bool) -> Result<Connection> {
+        let (mut config, context) = self.config().await?;
         if let Some(namespace) = &self.namespace {
             config.default_namespace.clone_from(namespace);
         }
@@ -139,11 +133,12 @@ impl ConnectionArgs {
         ));
         let namespace = config.default_namespace.clone();
         let server = server_name(&config);
-        let exec = config.auth_info.exec.clone();
+        let token = credentials::load(&mut config.auth_info, silent)?;
         let shown = Arc::new(Mutex::new(BTreeSet::new()));
         let client = ClientBuilder::try_from(config)
-            .map_err(|error| no_credentials(error, exec.as_ref()))?
-            .with_layer(&MapResponseLayer::new(move |response| show_warnings(response, &shown, warn)))
+            .map_err(Error::from)?
+            .with_layer(&option_layer(token.map(|token| MapRequestLayer::new(move |sent| token.authorize(sent)))))
+            .with_layer(&MapResponseLayer::new(move |response| show_warnings(response, &shown, silent)))
             // Until an answer begins: a forward or a log may then go on for as long as it likes.
             .with_layer(&option_layer(answer_within.map(TimeoutLayer::new)))
             .with_layer(&MapErrLayer::new(move |source: BoxError| NoAnswer { server: server.clone(), source }))
@@ -181,11 +176,11 @@ impl ConnectionArgs {
         }
     }
 
-    async fn config(&self, kubeconfig: Option<Kubeconfig>) -> Result<(Config, String)> {
+    async fn config(&self) -> Result<(Config, String)> {
         if self.as_user.is_none() && (self.as_uid.is_some() || !self.as_group.is_empty()) {
             return Err(Error::usage("--as-uid and --as-group need a user to impersonate").hint("name one with --as"));
         }
-        let mut kubeconfig = match kubeconfig.or_else(in_pod) {
+        let mut kubeconfig = match self.kubeconfig()?.or_else(in_pod) {
             Some(kubeconfig) => kubeconfig,
             None if self.server.is_some() => Kubeconfig::default(),
             None => return Err(no_kubeconfig()),
@@ -364,27 +359,6 @@ fn server_name(config: &Config) -> String {
     }
 }
 
-/// An error of a credential plugin, with kubectl's words; the library's has the plugin's whole environment in it.
-fn no_credentials(error: kube::Error, exec: Option<&ExecConfig>) -> Error {
-    let (kube::Error::Auth(cause), Some(exec)) = (&error, exec) else { return error.into() };
-    let command = exec.command.as_deref().unwrap_or_default();
-    let why = match cause {
-        AuthError::AuthExecStart(error) if error.kind() == io::ErrorKind::NotFound => {
-            format!("executable {command} not found")
-        }
-        AuthError::AuthExecRun { out, .. } => {
-            let code = out.status.code().map_or_else(|| out.status.to_string(), |code| format!("exit code {code}"));
-            let said = String::from_utf8_lossy(&out.stderr);
-            let said = if said.trim().is_empty() { String::new() } else { format!(": {}", said.trim()) };
-            format!("executable {command} failed with {code}{said}")
-        }
-        other => format!("{command}: {other}"),
-    };
-    let hint = exec.install_hint.clone().filter(|_| matches!(cause, AuthError::AuthExecStart(_)));
-    let hint = hint.unwrap_or_else(|| "it is what the kubeconfig names for this user: kubectl config view".to_owned());
-    Error::could_not_run(format!("unable to connect to the server: getting credentials: exec: {why}")).hint(hint)
-}
-
 /// A flag that names an entry of the kubeconfig has to name one that is there.
 fn named<'a>(what: &str, name: Option<&str>, known: impl Iterator<Item = &'a str>) -> Result<()> {
     let known: Vec<_> = known.collect();
@@ -396,7 +370,7 @@ fn named<'a>(what: &str, name: Option<&str>, known: impl Iterator<Item = &'a str
 }
 
 /// Shows each `Warning:` header of the API server once; kube drops them.
-fn show_warnings<B>(response: Response<B>, shown: &Mutex<BTreeSet<String>>, warn: fn(&str)) -> Response<B> {
+fn show_warnings<B>(response: Response<B>, shown: &Mutex<BTreeSet<String>>, silent: bool) -> Response<B> {
     for value in response.headers().get_all(header::WARNING) {
         // 299 - "text": RFC 7234, 5.5; the API server escapes quotes in the text.
         let Ok(value) = value.to_str() else { continue };
@@ -405,8 +379,9 @@ fn show_warnings<B>(response: Response<B>, shown: &Mutex<BTreeSet<String>>, warn
         let text = text.replace("\\\"", "\"");
         if let Ok(mut shown) = shown.lock()
             && shown.insert(text.clone())
+            && !silent
         {
-            warn(&text);
+            output::server_warning(&text);
         }
     }
     response

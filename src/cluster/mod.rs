@@ -4,6 +4,7 @@ pub mod access;
 pub mod apply;
 pub mod cleanup;
 pub mod connect;
+mod credentials;
 pub mod delete;
 pub mod diagnose;
 pub mod discover;

@@ -240,3 +240,30 @@ fn a_flag_that_needs_another() {
     [exit status: 2]
     ");
 }
+
+#[test]
+fn credential_plugins_run_once_and_again_when_their_token_has_expired() {
+    let home = Home::new();
+    let (address, heads) = recorder();
+    home.file(
+        "plugin",
+        "n=$(($(cat count 2>/dev/null) + 1)); echo $n >count; echo \"$KUBERNETES_EXEC_INFO $OF_CONFIG\" >info; read -r x; echo \"$x\" >>info\n\
+         echo \"{kind: ExecCredential, status: {token: token-$n, expirationTimestamp: '$1'}}\"\n",
+    );
+    let mut runs = |expires: &str| {
+        let plugin = format!(
+            "{{exec: {{apiVersion: client.authentication.k8s.io/v1, interactiveMode: IfAvailable, command: sh, \
+             args: [plugin, '{expires}'], env: [{{name: OF_CONFIG, value: from-config}}]}}}}"
+        );
+        home.file("config", &kubeconfig(&address).replace("{token: t}", &plugin));
+        let _ = std::fs::remove_file(home.path().join("count"));
+        home.run(&["status", "--kubeconfig", "config"]);
+        let last = heads.try_iter().last().unwrap();
+        let token = last.lines().find_map(|line| line.strip_prefix("authorization: bearer ")).unwrap().to_owned();
+        (std::fs::read_to_string(home.path().join("count")).unwrap().trim().parse::<u32>().unwrap(), token)
+    };
+    assert_eq!(runs("2099-01-01T00:00:00Z"), (1, "token-1".to_owned()));
+    let (count, token) = runs("2020-01-01T00:00:00Z");
+    assert!(count > 1 && token == format!("token-{count}"), "{count} {token}");
+    insta::assert_snapshot!(std::fs::read_to_string(home.path().join("info")).unwrap(), @r#"{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","spec":{"interactive":false}} from-config"#);
+}

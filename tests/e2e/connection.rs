@@ -163,6 +163,9 @@ fn what_kubectl_can_connect_with() {
         .both(&fails, &[], &[])
         .exits(3)
         .says(&["log in first", "getting credentials: exec: executable sh failed with exit code 7"]);
+    let babbles = exec("babbles", "echo", &["my secret"]);
+    let run = parts.both(&babbles, &[], &[]).exits(3).says(&["executable echo printed no ExecCredential"]);
+    run.keeps_silent_about(&["my secret"]);
     let lacks = exec("lacks", "no-such-plugin", &[]);
     parts.both(&lacks, &[], &[]).exits(3).says(&["executable no-such-plugin not found", "get it from the team"]);
 }
