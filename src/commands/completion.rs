@@ -1,7 +1,7 @@
 //! `kubectl flink completion`: completes command lines in shells, through kubectl and without it.
 //!
-//! Shells ask this program, with [`VARIABLE`] in its environment and the words of the line after `--`; [`answer`] is what
-//! they get. kubectl asks the program `kubectl_complete-flink`, which [`install`] puts beside this one.
+//! Shells ask this program, with `KUBECTL_FLINK_COMPLETE` in its environment and the words of the line after `--`; [`answer`]
+//! is what they get. kubectl asks the program `kubectl_complete-flink`, which `completion install` puts beside this one.
 
 mod values;
 

@@ -54,7 +54,7 @@ fn what_comes_from_the_program() {
     insta::assert_snapshot!(values(&home, &["up", "--ha-storage", "p"]), @"pvc pvc: pod-local :6");
     insta::assert_snapshot!(values(&home, &["completion", ""]), @"install bash zsh fish powershell :4");
     // Nothing: what there is to say is said by nobody.
-    for words in [&["render", ""][..], &["up", "--slots", ""], &["rules", "--", "--"]] {
+    for words in [&["status", "--help", "x", ""][..], &["render", ""], &["up", "--slots", ""], &["rules", "--", "--"]] {
         assert_eq!(values(&home, words), ":4", "{words:?}");
     }
 }

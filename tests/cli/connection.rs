@@ -250,7 +250,7 @@ fn credential_plugins_run_once_and_again_when_their_token_has_expired() {
         "n=$(($(cat count 2>/dev/null) + 1)); echo $n >count; echo \"$KUBERNETES_EXEC_INFO $OF_CONFIG\" >info; read -r x; echo \"$x\" >>info\n\
          echo \"{kind: ExecCredential, status: {token: token-$n, expirationTimestamp: '$1'}}\"\n",
     );
-    let mut runs = |expires: &str| {
+    let runs = |expires: &str| {
         let plugin = format!(
             "{{exec: {{apiVersion: client.authentication.k8s.io/v1, interactiveMode: IfAvailable, command: sh, \
              args: [plugin, '{expires}'], env: [{{name: OF_CONFIG, value: from-config}}]}}}}"

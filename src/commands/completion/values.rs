@@ -1,5 +1,6 @@
 //! What can stand at each place of a command line: from the program, from the kubeconfig, and from the live cluster.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -43,14 +44,16 @@ impl Asked {
     /// Reads the words, the program's own among them, of which the last one is being typed.
     pub(super) fn new(words: &[OsString]) -> Self {
         let typed = words.split_last().map_or(words, |(_, typed)| typed);
-        let matches = Cli::command().ignore_errors(true).try_get_matches_from(typed).unwrap_or_default();
+        // No matches where help was asked for.
+        let matches = Cli::command().ignore_errors(true).try_get_matches_from(typed).ok();
         let of_command = |matches: &ArgMatches| {
             let (_, matches) = matches.subcommand()?;
             let name = matches.try_get_one::<String>("name").ok().flatten().cloned();
             Some((matches.try_get_one("all_namespaces").ok().flatten() == Some(&true), name))
         };
-        let (all_namespaces, name) = of_command(&matches).unwrap_or_default();
-        let connection = ConnectionArgs::from_arg_matches(&matches).unwrap_or_default();
+        let (all_namespaces, name) = matches.as_ref().and_then(of_command).unwrap_or_default();
+        let connection = matches.and_then(|matches| ConnectionArgs::from_arg_matches(&matches).ok());
+        let connection = connection.unwrap_or_default();
         Asked { connection, all_namespaces, name, files: None }
     }
 
@@ -87,7 +90,12 @@ impl Asked {
                     return Vec::new();
                 }
                 let mut candidates = values(&asked, &current);
-                candidates.retain(|candidate| candidate.get_value().to_string_lossy().starts_with(&*current));
+                // One of a name is enough, wherever the others are.
+                let mut seen = BTreeSet::new();
+                candidates.retain(|candidate| {
+                    let value = candidate.get_value().to_string_lossy().into_owned();
+                    value.starts_with(&*current) && seen.insert(value)
+                });
                 candidates
             }));
         }
@@ -126,21 +134,17 @@ impl Asked {
 /// Flags whose value can only follow after `=` get one, empty: the library would take the next word for it.
 pub(super) fn with_equals(words: &mut [OsString]) {
     let whole = Cli::command();
-    let flags = whole.get_subcommands().chain([&whole]).flat_map(Command::get_arguments);
-    let flags: Vec<_> = flags
-        .filter(|arg| arg.is_require_equals_set())
-        .filter_map(|arg| {
-            let long = arg.get_long()?;
-            Some((format!("--{long}"), arg.get_short().map(|short| format!("-{short}"))))
-        })
-        .collect();
+    let all = whole.get_subcommands().chain([&whole]).flat_map(Command::get_arguments);
+    let flags: Vec<&Arg> = all.filter(|arg| arg.is_require_equals_set()).collect();
     let Some((_, typed)) = words.split_last_mut() else { return };
     for word in typed {
-        let is_it = |(long, short): &&(String, Option<String>)| {
-            word == long.as_str() || short.as_ref().is_some_and(|short| word == short.as_str())
+        let is_it = |arg: &&&Arg| {
+            let long = arg.get_long().map(|name| format!("--{name}"));
+            let short = arg.get_short().map(|name| format!("-{name}"));
+            long.into_iter().chain(short).any(|name| *word == *name)
         };
-        if let Some((long, _)) = flags.iter().find(is_it) {
-            *word = format!("{long}=").into();
+        if let Some(long) = flags.iter().find(is_it).and_then(|arg| arg.get_long()) {
+            *word = format!("--{long}=").into();
         }
     }
 }
