@@ -112,18 +112,19 @@ fn install(args: &InstallArgs, ui: &Ui) -> Result<()> {
     let on_path = |file: &str| std::env::split_paths(&path).find(|folder| folder.join(file).is_file());
     let folder = match &args.dir {
         Some(folder) => {
-            let folder = fs::canonicalize(folder).map_err(|error| {
+            let unusable = |error: io::Error| {
                 Error::usage(format!("cannot use {}: {error}", folder.display())).hint("name a folder that is there")
-            })?;
-            if !std::env::split_paths(&path).any(|other| fs::canonicalize(other).is_ok_and(|other| other == folder)) {
+            };
+            let real = fs::canonicalize(folder).map_err(unusable)?;
+            if !std::env::split_paths(&path).any(|other| fs::canonicalize(other).is_ok_and(|other| other == real)) {
+                let name = folder.display();
                 return Err(Error::usage(format!(
-                    "{} is not on the PATH: kubectl would not find {} there",
-                    folder.display(),
+                    "{name} is not on the PATH: kubectl would not find {} there",
                     SHIM.0
                 ))
                 .hint("add it to the PATH, or name a folder that is on it"));
             }
-            folder
+            folder.clone()
         }
         None => on_path(&format!("{PROGRAM}{}", std::env::consts::EXE_SUFFIX)).ok_or_else(|| {
             Error::could_not_run(format!("{PROGRAM} is not on the PATH")).hint("name a folder of the PATH with --dir")
@@ -135,7 +136,10 @@ fn install(args: &InstallArgs, ui: &Ui) -> Result<()> {
             .hint("name another folder of the PATH with --dir")
     };
     match fs::read(&file) {
-        Ok(there) if there == SHIM.1.as_bytes() => ui.note(format_args!("{} is there already.", file.display())),
+        Ok(there) if there == SHIM.1.as_bytes() => {
+            make_executable(&file).map_err(failed)?;
+            ui.note(format_args!("{} is there already.", file.display()));
+        }
         Ok(there) if !String::from_utf8_lossy(&there).contains(OURS) => {
             return Err(Error::could_not_run(format!("{} is there, and not of this program", file.display()))
                 .hint("remove it, or name another folder of the PATH with --dir"));

@@ -231,7 +231,7 @@ fn install_refuses() {
     ");
     insta::assert_snapshot!(install(&home, &path, &["--dir", "off"]), @"
     ---- stderr
-    error: $HOME/off is not on the PATH: kubectl would not find kubectl_complete-flink there
+    error: off is not on the PATH: kubectl would not find kubectl_complete-flink there
     hint: add it to the PATH, or name a folder that is on it
     [exit status: 2]
     ");
@@ -243,13 +243,13 @@ fn install_refuses() {
     ");
     insta::assert_snapshot!(install(&home, &path, &["--dir", "other"]), @"
     ---- stderr
-    error: $HOME/other/kubectl_complete-flink is there, and not of this program
+    error: other/kubectl_complete-flink is there, and not of this program
     hint: remove it, or name another folder of the PATH with --dir
     [exit status: 3]
     ");
     insta::assert_snapshot!(install(&home, &path, &["--dir", "file"]), @"
     ---- stderr
-    error: cannot write $HOME/file/kubectl_complete-flink: Not a directory (os error 20)
+    error: cannot write file/kubectl_complete-flink: Not a directory (os error 20)
     hint: name another folder of the PATH with --dir
     [exit status: 3]
     ");
@@ -258,7 +258,7 @@ fn install_refuses() {
     // Another one that kubectl finds first is told of.
     insta::assert_snapshot!(install(&home, &path, &["--dir", "bin"]), @"
     ---- stderr
-    Wrote $HOME/bin/kubectl_complete-flink: kubectl, from 1.26 on, completes `kubectl flink`.
+    Wrote bin/kubectl_complete-flink: kubectl, from 1.26 on, completes `kubectl flink`.
     Where it does not complete itself yet: kubectl completion --help
     warning: $HOME/other/kubectl_complete-flink comes first on the PATH: kubectl will run that
     ");

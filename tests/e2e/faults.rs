@@ -86,8 +86,8 @@ fn the_api_server_goes_in_the_middle_and_comes_back() {
 
     test.say("it goes after the first files, and stays away");
     let stopped = ApiServer::stop_when(&test, &[&arguments[..], &["--timeout=20s"]].concat(), "03_configmap.yaml");
-    stopped.exits(3).says(&["connect to the server"]);
-    test.flink(&arguments).exits(3).says(&["was refused"]);
+    stopped.exits(3).says(&["to the server"]);
+    test.flink(&arguments).exits(3).says(&["to the server"]);
     ApiServer::start(&test);
 
     test.say("it goes while the pods start, and comes back");
