@@ -88,18 +88,36 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// Types this, and waits until this is seen, after which the screen is empty again.
+    /// Types this, and waits until that is seen, after which the screen is empty again.
     pub fn types(&mut self, keys: &str, until: &str) {
         self.keyboard.write_all(keys.as_bytes()).unwrap();
+        let seen = self.shows(until, Duration::from_secs(60));
+        assert!(seen, "{keys:?} never showed {until:?}:\n{:?}", self.shown.lock().unwrap());
+    }
+
+    /// Presses TAB until that is seen: a machine that is busy may not have the names in time.
+    pub fn completes(&mut self, until: &str) {
+        for _ in 0..20 {
+            self.keyboard.write_all(b"\t").unwrap();
+            if self.shows(until, Duration::from_secs(3)) {
+                return;
+            }
+        }
+        panic!("TAB never showed {until:?}:\n{:?}", self.shown.lock().unwrap());
+    }
+
+    fn shows(&self, what: &str, patience: Duration) -> bool {
         let started = Instant::now();
         loop {
             let mut shown = self.shown.lock().unwrap();
-            if shown.contains(until) {
+            if shown.contains(what) {
                 shown.clear();
-                return;
+                return true;
             }
-            assert!(started.elapsed() < Duration::from_secs(60), "{keys:?} never showed {until:?}:\n{shown:?}");
             drop(shown);
+            if started.elapsed() > patience {
+                return false;
+            }
             std::thread::sleep(Duration::from_millis(20));
         }
     }
