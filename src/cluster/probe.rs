@@ -18,6 +18,7 @@ use kube::Api;
 use tokio::time::Instant;
 
 use self::answer::Answer;
+pub use self::pod::claim_name;
 use self::pod::{Task, Verb};
 use self::run::{Heard, Probe};
 use super::Connection;

@@ -111,18 +111,20 @@ pub async fn run(args: &CleanHaArgs, connection: &ConnectionArgs, ui: &Ui) -> Re
     if args.probe {
         probe(args, &mut found, &connection, ui).await?;
     }
+    let now = ha::server_time(&connection).await?;
     let judged: Vec<(&Situation, Judgement)> =
         found.situations.iter().map(|situation| (situation, situation.judge())).collect();
     let mut report = Report::new(&judged, &found.not_checked, args.dry_run != DryRun::None);
     if args.output.is_none() {
-        ui.data(report.text(ha::server_time(&connection).await?, args.all_namespaces))?;
+        ui.data(report.text(now, args.all_namespaces))?;
     }
     for what in &found.not_checked {
         ui.warn(format_args!("not checked: {what}"));
     }
     let jobs = Jobs::given(&args.job);
     // What an earlier command has removed before it was interrupted is not there any more.
-    if found.resting.is_empty() {
+    let is_interrupted = |(situation, _): &(&Situation, _)| removal::taken(&situation.state, now).is_some();
+    if found.resting.is_empty() && !judged.iter().any(is_interrupted) {
         if judged.is_empty() {
             nothing_there(args, &connection)?;
         }
@@ -147,8 +149,9 @@ pub async fn run(args: &CleanHaArgs, connection: &ConnectionArgs, ui: &Ui) -> Re
         if !judged.is_empty() {
             ui.note("Nothing is to be removed.");
         }
-        resume(&found, args, &connection, ui).await?;
-        return report.print(args.output, ui);
+        let resumed = resume(&found, args, &connection, ui).await;
+        report.print(args.output, ui)?;
+        return resumed;
     }
     if args.dry_run != DryRun::Client {
         for selection in &work {
@@ -173,7 +176,10 @@ pub async fn run(args: &CleanHaArgs, connection: &ConnectionArgs, ui: &Ui) -> Re
             ui.error(&earlier);
         }
     }
-    resume(&found, args, &connection, ui).await?;
+    let resumed = resume(&found, args, &connection, ui).await;
+    if let Some(earlier) = resumed.err().and_then(|error| failure.replace(error)) {
+        ui.error(&earlier);
+    }
     report.print(args.output, ui)?;
     failure.map_or(Ok(()), Err)
 }

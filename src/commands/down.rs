@@ -125,7 +125,11 @@ pub async fn run(args: &DownArgs, connection: &ConnectionArgs, ui: &Ui) -> Resul
     let mut done = Vec::new();
     match plan.execute(ui, &mut done).await {
         Ok(staying) => plan.close(ui, &done, &staying),
-        Err(error) => return Err(plan.stopped(error, &done)),
+        Err(error) => {
+            let error = plan.stopped(error, &done);
+            plan.report(ui, done)?;
+            return Err(error);
+        }
     }
     plan.report(ui, done)
 }

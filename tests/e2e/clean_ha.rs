@@ -390,7 +390,8 @@ fn what_a_killed_command_has_left_is_set_right() {
     let Some(test) = Test::begin("what_a_killed_command_has_left_is_set_right", Needs::Api) else { return };
     test.up(&["--ha-storage=pod-local", "--wait=false"]);
     test.kubectl_here(&["scale", "deployment/flink-jobmanager", "--replicas=0"]);
-    test.kubectl_here(&["annotate", "deployment/flink-jobmanager", "kubectl-flink/replicas=1"]);
+    let stopped = format!("kubectl-flink/stopped-at={}", jiff::Timestamp::now() - jiff::SignedDuration::from_mins(1));
+    test.kubectl_here(&["annotate", "deployment/flink-jobmanager", "kubectl-flink/replicas=1", &stopped]);
     test.until("the JobManager is gone", || test.pods("jobmanager").is_empty());
     if !test.exists("configmap/flink-cluster-config-map") {
         test.create(
@@ -409,7 +410,8 @@ fn what_a_killed_command_has_left_is_set_right() {
 
     test.flink(&["clean-ha", "--dry-run"]).ok().says(&["Would start deployment/flink-jobmanager again"]);
     assert_eq!(test.get("deployment/flink-jobmanager")["spec"]["replicas"], 0);
-    test.flink(&["clean-ha", "--yes"])
+    // Also to who names what the killed one was to remove, and has removed.
+    test.flink(&["clean-ha", "flink", "--job", "00000000000000000000000000000001", "--yes"])
         .ok()
         .says(&["lease of flink is given back", "flink-jobmanager is started again"]);
     let deployment = test.get("deployment/flink-jobmanager");

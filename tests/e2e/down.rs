@@ -159,6 +159,9 @@ fn what_was_written_to_other_storage_stays() {
     test.flink(&["down", "--yes"]).ok().says(&["HA ConfigMaps", "it is not known what storage is behind them"]);
     assert!(test.exists("configmap/flink-cluster-config-map"));
     assert!(test.exists(&format!("configmap/flink-{job}-config-map")));
+    // Nor does another `down` remove them, of which the first has left it no JobManager to look at.
+    test.flink(&["down", "--yes"]).ok();
+    assert!(test.exists("configmap/flink-cluster-config-map"));
     // Nothing was noted that would make them dead.
     let judged = test.flink(&["clean-ha", "flink", "--dry-run", "-o", "json"]).ok().json();
     assert_eq!(judged["items"][0]["jobs"][job]["verdict"], "unknown", "{judged}");

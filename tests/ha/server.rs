@@ -43,6 +43,9 @@ impl Server {
             let group = json!({"name": "flink.apache.org", "versions": []});
             return (StatusCode::OK, json!({"kind": "APIGroupList", "groups": [group]}).to_string());
         }
+        if parts == ["version"] {
+            return (StatusCode::OK, json!({"gitVersion": "v1.36.3"}).to_string());
+        }
         // api/v1/..., apis/GROUP/VERSION/...
         let rest = if parts[0] == "api" { &parts[2..] } else { &parts[3..] };
         let (namespace, rest) = match rest {

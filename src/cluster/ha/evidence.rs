@@ -1,7 +1,7 @@
 //! Gathers what verdicts rest on: ConfigMaps, workloads and pods, logs of those that crash, operators' resources, and
 //! whether the lease moves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -14,7 +14,7 @@ use kube::core::Selector;
 use super::removal;
 use super::standstill::Resting;
 use super::verdict::{Lease, Operator, PodState, SeenPod, Situation, User};
-use super::{HaState, read, state_of, watch};
+use super::{HaState, read, server_time, state_of, watch};
 use crate::cluster::Connection;
 use crate::cluster::access::{self, PARALLEL, is_forbidden};
 use crate::cluster::discover::{self, Discovery, FlinkCluster, Scope};
@@ -70,7 +70,7 @@ impl Found {
 /// ConfigMaps may not be read, or the API server does not answer.
 pub async fn situations(connection: &Connection, look: &Look, progress: impl Fn(&str)) -> Result<Found> {
     let states = read(connection, &look.scope, look.cluster_id.as_deref()).await?;
-    gather(connection, &look.scope, states, progress).await
+    gather(connection, &look.scope, look.cluster_id.as_deref(), states, progress).await
 }
 
 /// The same for one cluster-id, also where it has no data: what goes by it, and whether it lives.
@@ -85,7 +85,7 @@ pub async fn situation_of(
 ) -> Result<Situation> {
     let scope = Scope::Namespace(namespace.to_owned());
     let states = vec![state_of(connection, namespace, cluster_id).await?];
-    let found = gather(connection, &scope, states, progress).await?;
+    let found = gather(connection, &scope, Some(cluster_id), states, progress).await?;
     found.situations.into_iter().next().ok_or_else(|| Error::could_not_run("the cluster has gone while it was read"))
 }
 
@@ -127,19 +127,22 @@ pub async fn look_at_files(
 /// What is not on a claim that was made after a job's last checkpoint was on another one: nothing is known of that.
 async fn doubt_younger_claims(connection: &Connection, workload: &Workload, situation: &mut Situation) -> Result<()> {
     let api: Api<PersistentVolumeClaim> = Api::namespaced(connection.client.clone(), workload.namespace());
+    let Some(spec) = &workload.template.spec else { return Ok(()) };
     let mut made: BTreeMap<String, Option<Timestamp>> = BTreeMap::new();
-    for map in situation.state.maps.iter().filter(|map| matches!(map.kind, MapKind::Job(_))) {
-        for path in map.pointers.iter().filter_map(|pointer| pointer.path.as_ref()) {
-            let Some(spec) = &workload.template.spec else { continue };
+    for map in &situation.state.maps {
+        for pointer in &map.pointers {
+            let Some(path) = &pointer.path else { continue };
             let Storage::Claim { name } = storage::behind(spec, &workload.process.container, path) else { continue };
+            let name = probe::claim_name(workload, &name);
             if !made.contains_key(&name) {
-                let claim = api.get_metadata_opt(&name).await;
-                let claim = access::known(claim)?.flatten();
+                let claim = access::known(api.get_metadata_opt(&name).await)?.flatten();
                 made.insert(name.clone(), claim.and_then(|claim| Some(claim.metadata.creation_timestamp?.0)));
             }
-            let younger = made[&name].zip(map.written).is_some_and(|(made, written)| written < made);
+            // A shared ConfigMap is written with each lease: an entry in it may be as old as itself.
+            let written = if matches!(map.kind, MapKind::Job(_)) { map.written } else { map.created };
+            let younger = made[&name].zip(written).is_none_or(|(made, written)| written < made);
             if let Some(seen) = situation.seen.get_mut(path).filter(|seen| younger && **seen == Presence::Gone) {
-                *seen = Presence::Unknown(format!("claim {name} was made after it was written"));
+                *seen = Presence::Unknown(format!("claim {name} may have been made after it was written"));
             }
         }
     }
@@ -154,6 +157,7 @@ pub async fn after_its_end(connection: &Connection, cluster: &FlinkCluster, stat
 async fn gather(
     connection: &Connection,
     scope: &Scope,
+    cluster_id: Option<&str>,
     states: Vec<HaState>,
     progress: impl Fn(&str),
 ) -> Result<Found> {
@@ -164,7 +168,10 @@ async fn gather(
     let Discovery { clusters, not_checked, pods_unseen, .. } = clusters?;
     let unseen = not_checked.first().cloned();
     found.not_checked.extend(not_checked);
-    found.resting = clusters.iter().filter_map(|cluster| Resting::read(&cluster.jobmanager)).collect();
+    let now = server_time(connection).await?;
+    let is_asked_for = |cluster: &&FlinkCluster| cluster_id.is_none_or(|id| cluster.cluster_id.as_deref() == Some(id));
+    found.resting =
+        clusters.iter().filter(is_asked_for).filter_map(|cluster| Resting::read(&cluster.jobmanager, now)).collect();
     let operators = operators?;
     if let Operators::Unknown(why) = &operators {
         found.not_checked.push(why.clone());
@@ -239,18 +246,26 @@ async fn user_without_pods(connection: &Connection, cluster: &FlinkCluster) -> U
 }
 
 /// What a Deployment's pods were made from before: its old ReplicaSets, if they may be listed.
-async fn earlier(connection: &Connection, workload: &Workload) -> Vec<PodSpec> {
-    let Some(deployment) = &workload.deployment else { return Vec::new() };
+///
+/// # Errors
+/// They may not be listed, or there is no telling: why, in words.
+async fn earlier(connection: &Connection, workload: &Workload) -> Result<Vec<PodSpec>, String> {
+    let Some(deployment) = &workload.deployment else {
+        // A Job's pods are made from one template. A StatefulSet's earlier ones are in ControllerRevisions, which are not read.
+        let is_one = workload.kind == "Job" || workload.metadata.generation == Some(1);
+        let unknown = || format!("what {}'s pods had before is not looked at", workload.kind);
+        return if is_one { Ok(Vec::new()) } else { Err(unknown()) };
+    };
     let api: Api<ReplicaSet> = Api::namespaced(connection.client.clone(), workload.namespace());
     let selector = deployment.spec.as_ref().and_then(|spec| Selector::try_from(spec.selector.clone()).ok());
-    let Some(selector) = selector else { return Vec::new() };
+    let selector = selector.ok_or("its selector is not understood")?;
     let sets = api.list(&ListParams::default().labels_from(&selector)).await;
+    let sets = sets.map_err(|error| Error::from(error).message)?.items;
     let is_own = |set: &ReplicaSet| {
         let mut owners = set.metadata.owner_references.iter().flatten();
         owners.any(|owner| Some(&owner.uid) == deployment.metadata.uid.as_ref())
     };
-    let sets = sets.map(|list| list.items).unwrap_or_default();
-    sets.into_iter().filter(is_own).filter_map(|set| set.spec?.template?.spec).collect()
+    Ok(sets.into_iter().filter(is_own).filter_map(|set| set.spec?.template?.spec).collect())
 }
 
 /// The pods of the workloads that go by this data, as they are now: a JobManager that has come up meanwhile, or a workload
@@ -259,8 +274,12 @@ async fn earlier(connection: &Connection, workload: &Workload) -> Vec<PodSpec> {
 /// # Errors
 /// They are not what they were, or the API server does not answer.
 pub(super) async fn still_crashing(connection: &Connection, judged: &Situation) -> Result<()> {
-    let scope = Scope::Namespace(judged.state.namespace.clone());
-    let clusters = discover::clusters(connection, &scope).await?.clusters;
+    let own = judged.users.iter().map(|user| user.workload.namespace());
+    let places: BTreeSet<&str> = own.chain([judged.state.namespace.as_str()]).collect();
+    let mut clusters = Vec::new();
+    for place in places {
+        clusters.extend(discover::clusters(connection, &Scope::Namespace(place.to_owned())).await?.clusters);
+    }
     for cluster in clusters.iter().filter(|cluster| goes_by(cluster, &judged.state)) {
         let now = user(connection, cluster).await;
         let alive = now.pods.iter().find_map(|pod| match &pod.state {

@@ -292,7 +292,15 @@ async fn take_out(
     if outcome.is_ok() && held.end == End::Nothing {
         return Ok(());
     }
-    outcome.and(held.let_go().await.map(drop))
+    let ended = held.let_go().await.map_err(|error| {
+        error.hint(
+            "the lease may still be taken, and then no JobManager leads for 11 minutes: the same command gives it back",
+        )
+    });
+    match (outcome, ended) {
+        (Err(error), Err(of_lease)) => Err(of_lease.hints.into_iter().fold(error, Error::hint)),
+        (outcome, ended) => outcome.and(ended.map(drop)),
+    }
 }
 
 /// The lease could not be taken.
@@ -365,17 +373,14 @@ async fn take_lease(
             let error = Error::from(error);
             let entries = held.entries.clone();
             // An answer that was lost is no refusal.
-            match held.let_go().await {
-                Ok(false) => Err(NotTaken { error, unchanged: true }),
-                Ok(true) => {
-                    removed.entries = entries;
-                    Err(NotTaken { error, unchanged: false })
-                }
-                Err(_) => {
-                    let error = error.hint("it is not known what was removed: run the same command again");
-                    Err(NotTaken { error, unchanged: false })
-                }
-            }
+            let error = if matches!(held.let_go().await, Ok(true)) {
+                removed.entries = entries;
+                error
+            } else {
+                // It may still be under way.
+                error.hint("it is not known what was removed: run the same command again")
+            };
+            Err(NotTaken { error, unchanged: false })
         }
     }
 }
@@ -496,17 +501,23 @@ impl Drop for Held {
 
 /// Ends a lease, if it is still the one; whether it was.
 async fn release(api: &Api<ConfigMap>, name: &str, lease: &str, end: &End) -> Result<bool> {
-    let Some(map) = api.get_opt(name).await? else { return Ok(false) };
-    let now = map.metadata.annotations.as_ref().and_then(|all| all.get(LEADER_ANNOTATION));
-    if now.map(String::as_str) != Some(lease) {
-        return Ok(false);
+    // Who writes something else in it meanwhile does not lead.
+    for _ in 0..3 {
+        let Some(map) = api.get_opt(name).await? else { return Ok(false) };
+        let now = map.metadata.annotations.as_ref().and_then(|all| all.get(LEADER_ANNOTATION));
+        if now.map(String::as_str) != Some(lease) {
+            return Ok(false);
+        }
+        let ended = match end {
+            End::GiveBack(lease) => write_back(api, map, lease.clone()).await?,
+            End::Delete => delete(api, name, &map.metadata).await.is_ok(),
+            End::Nothing => true,
+        };
+        if ended {
+            return Ok(true);
+        }
     }
-    match end {
-        End::GiveBack(lease) => write_back(api, map, lease.clone()).await?,
-        End::Delete => delete(api, name, &map.metadata).await?,
-        End::Nothing => {}
-    }
-    Ok(true)
+    Err(changed(name))
 }
 
 /// How long ago another command like this took the lease; none where nobody did. By the API server's clock, both.
@@ -533,15 +544,15 @@ pub async fn give_back_forgotten(connection: &Connection, state: &HaState) -> Re
     }
     let before = map.metadata.annotations.as_ref().and_then(|all| all.get(LEADER_ANNOTATION));
     let lease = LeaderRecord::taken_by("", server_time(connection).await?, before.map(String::as_str));
-    write_back(&api, map, lease).await?;
-    Ok(true)
+    write_back(&api, map, lease).await
 }
 
-async fn write_back(api: &Api<ConfigMap>, mut map: ConfigMap, lease: String) -> Result<()> {
+/// Whether it was written: not if somebody has written it meanwhile.
+async fn write_back(api: &Api<ConfigMap>, mut map: ConfigMap, lease: String) -> Result<bool> {
     set_lease(&mut map, lease);
     match api.replace(map.metadata.name.as_deref().unwrap_or_default(), &written_by_us(), &map).await {
-        Err(kube::Error::Api(status)) if status.is_conflict() || status.is_not_found() => Ok(()),
-        written => Ok(written.map(drop)?),
+        Err(kube::Error::Api(status)) if status.is_conflict() || status.is_not_found() => Ok(false),
+        written => Ok(written.map(|_| true)?),
     }
 }
 

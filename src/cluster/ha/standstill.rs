@@ -1,6 +1,6 @@
 //! JobManagers that crash are put to rest while their high-availability data is changed, and started again.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;
 use kube::api::{Api, Patch, PatchParams};
@@ -34,10 +34,11 @@ pub struct Resting {
 
 impl Resting {
     /// None where nobody like us has stopped it, or it has been started again.
-    pub(super) fn read(workload: &Workload) -> Option<Resting> {
+    pub(super) fn read(workload: &Workload, now: Timestamp) -> Option<Resting> {
         let annotations = workload.metadata.annotations.as_ref().filter(|_| workload.replicas == 0)?;
         let replicas = annotations.get(REPLICAS)?.parse().ok()?;
-        let since = annotations.get(SINCE).and_then(|since| since.parse().ok());
+        let since: Option<Timestamp> = annotations.get(SINCE).and_then(|since| since.parse().ok());
+        since.is_some_and(|since| now.duration_since(since) < FORGOTTEN).then_some(())?;
         Some(Resting { workload: workload.clone(), replicas, since })
     }
 }
@@ -53,6 +54,9 @@ pub fn command(workload: &Workload, replicas: i32) -> String {
         kind => format!("kubectl scale {}/{name} -n {namespace} --replicas={replicas}", kind.to_lowercase()),
     }
 }
+
+/// What a command of long ago has left is not it any more: somebody may have stopped the workload on purpose since.
+const FORGOTTEN: SignedDuration = SignedDuration::from_hours(24);
 
 /// What the caller needs for it.
 pub fn right(workload: &Workload) -> Right {

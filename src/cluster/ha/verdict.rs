@@ -97,9 +97,9 @@ pub struct User {
     pub reference: String,
     /// Who made it, where that is an operator's resource.
     pub operator: Option<String>,
-    /// What its pods were made from before, as far as that is still known: the entries may be older than the workload's
-    /// present form.
-    pub earlier: Vec<PodSpec>,
+    /// What its pods were made from before: the entries may be older than the workload's present form. Or why that is not
+    /// known.
+    pub earlier: Result<Vec<PodSpec>, String>,
     /// `high-availability.storageDir`, where it is known.
     pub storage_dir: Option<String>,
     /// `fs.default-scheme`, if that is not the local file system: paths without a scheme are in this one.
@@ -288,7 +288,9 @@ impl Situation {
                 return Judged::new(Verdict::Unknown, why);
             }
             Some(Presence::Gone) if self.users.iter().any(|user| user.had_other_storage(path)) => {
-                let why = format!("the probe did not find {path}, which an earlier revision had on other storage");
+                let why = format!(
+                    "the probe did not find {path}, which an earlier revision had, or may have had, on other storage"
+                );
                 return Judged::new(Verdict::Unknown, why);
             }
             Some(Presence::Gone) if self.users.iter().any(|user| user.may_see_another_node(path)) => {
@@ -393,13 +395,14 @@ impl User {
 
     /// What was behind a path in pods of earlier revisions.
     fn earlier(&self, path: &str) -> impl Iterator<Item = Storage> {
-        self.earlier.iter().map(move |spec| storage::behind(spec, &self.workload.process.container, path))
+        let specs = self.earlier.iter().flatten();
+        specs.map(move |spec| storage::behind(spec, &self.workload.process.container, path))
     }
 
     /// What a probe does not find now may be where it was.
     fn had_other_storage(&self, path: &str) -> bool {
         let now = self.storage(path);
-        !matches!(now, Storage::Uri(_)) && self.earlier(path).any(|storage| storage != now)
+        !matches!(now, Storage::Uri(_)) && (self.earlier.is_err() || self.earlier(path).any(|storage| storage != now))
     }
 
     /// A folder of the node, and the pods are not bound to one.
@@ -442,6 +445,10 @@ impl User {
         if let Some(storage) = self.earlier(path).find(|storage| *storage != Storage::PodLocal) {
             let why =
                 format!("{path} may still be there: an earlier revision of {} had it on {storage}", self.reference);
+            return Judged::new(Verdict::Unknown, why);
+        }
+        if let Err(why) = &self.earlier {
+            let why = format!("{path} may have been on storage that {} has no more: {why}", self.reference);
             return Judged::new(Verdict::Unknown, why);
         }
         if let Some(why) = self.pods_unseen.as_ref().filter(|_| in_pod) {

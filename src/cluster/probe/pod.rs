@@ -224,12 +224,20 @@ fn volumes<'a>(workload: &Workload, spec: &PodSpec, containers: impl Iterator<It
         for name in
             mounted.into_iter().filter(|name| volumes.iter().all(|volume| volume.name != **name)).collect::<Vec<_>>()
         {
-            let claim_name = format!("{name}-{}-0", workload.name);
+            let claim_name = claim_name(workload, name);
             let claim = PersistentVolumeClaimVolumeSource { claim_name, read_only: None };
             volumes.push(Volume { name: name.to_owned(), persistent_volume_claim: Some(claim), ..Volume::default() });
         }
     }
     volumes
+}
+
+/// The claim of this name, or the one that a StatefulSet has made for its first pod from its template of this name.
+pub fn claim_name(workload: &Workload, name: &str) -> String {
+    let volumes = || workload.template.spec.iter().flat_map(|spec| spec.volumes.iter().flatten());
+    let is_claim =
+        volumes().any(|volume| volume.persistent_volume_claim.as_ref().is_some_and(|claim| claim.claim_name == name));
+    if workload.kind == "StatefulSet" && !is_claim { format!("{name}-{}-0", workload.name) } else { name.to_owned() }
 }
 
 /// Nodes as the workload has them. To be near other pods is preferred only: there may be none. The probes of one group are

@@ -45,11 +45,19 @@ pub(super) async fn storage_of(
         let dir = record.dir.as_deref();
         !path.zip(dir).is_some_and(|(path, dir)| storage::is_in(path, dir))
     });
-    let mut other = astray;
-    if let (false, Storage::PodLocal, Some(cluster)) = (astray, &record.storage, cluster) {
-        let judged = ha::after_its_end(connection, cluster, state.clone()).await.judge();
-        other = judged.jobs.values().any(|judged| judged.verdict > Verdict::Dead);
-    }
+    let other = astray
+        || match cluster {
+            _ if record.storage != Storage::PodLocal => false,
+            Some(cluster) => {
+                let judged = ha::after_its_end(connection, cluster, state.clone()).await.judge();
+                judged.jobs.values().any(|judged| judged.verdict > Verdict::Dead)
+            }
+            // An earlier attempt has deleted what would tell what the JobManagers had before.
+            None => {
+                state.maps.iter().any(|map| !map.pointers.is_empty())
+                    && !matches!(state.record, Some(Record { storage: Storage::PodLocal, .. }))
+            }
+        };
     if other { Record { storage: Storage::Unknown, ..record } } else { record }
 }
 

@@ -62,6 +62,11 @@ impl Plan<'_> {
                     jobs_of(jobs),
                     again("--purge-ha")
                 )),
+                (Kept::Asked, jobs) if *storage == Storage::Unknown => ui.note(format_args!(
+                    "The HA ConfigMaps with {} {verb}: it is not known what storage is behind them. Remove them: {}",
+                    jobs_of(jobs),
+                    again("--purge-ha")
+                )),
                 (Kept::Asked | Kept::Durable, 0) => ui.note(format_args!(
                     "The HA ConfigMaps {verb}, with no job in them. Remove them: {}",
                     again("--purge-ha")

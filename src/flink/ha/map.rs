@@ -66,6 +66,8 @@ pub struct HaMap {
     pub leaders: Vec<String>,
     /// The entries that point to files, by key.
     pub pointers: Vec<Pointer>,
+    /// When it was made, by the API server's clock.
+    pub created: Option<Timestamp>,
     /// When it was last written, by the API server's clock.
     pub written: Option<Timestamp>,
     /// It is on its way out.
@@ -116,6 +118,7 @@ impl HaMap {
             Generation::V1
         };
         let written = metadata.managed_fields.iter().flatten().filter_map(|entry| Some(entry.time.as_ref()?.0)).max();
+        let created = metadata.creation_timestamp.as_ref().map(|time| time.0);
         let owner = metadata.owner_references.iter().flatten().next();
         Some(HaMap {
             name: metadata.name.clone()?,
@@ -127,7 +130,8 @@ impl HaMap {
             rest: RestAddress::announced(map),
             leaders,
             pointers,
-            written: written.or_else(|| Some(metadata.creation_timestamp.as_ref()?.0)),
+            created,
+            written: written.or(created),
             terminating: metadata.deletion_timestamp.is_some(),
             owner: owner.map(|owner| format!("{}/{}", owner.kind, owner.name)),
             generation,
