@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 
 use crate::process;
+use crate::release::{self, PLATFORMS, Place};
 use crate::testbed::{self, FLINK_VERSION, Testbed, Tier};
 
 /// Measure the release build against kubectl and Flink's client, on the test bed, and print a table.
@@ -37,6 +38,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         let kubeconfig = PathBuf::new();
         let mut bench = Bench { binary, kubectl, kubeconfig, rounds: args.rounds, table: Vec::new() };
         bench.start_up()?;
+        bench.platforms()?;
         bench.doctor_on_files()?;
         print_table(&bench.table);
         return Ok(ExitCode::SUCCESS);
@@ -75,6 +77,7 @@ struct Bench {
 impl Bench {
     fn measure(mut self) -> Result<()> {
         self.start_up()?;
+        self.platforms()?;
         self.create()?;
         self.status()?;
         self.doctor_on_files()?;
@@ -125,6 +128,30 @@ impl Bench {
         let (ours, theirs) = (median(ours), median(theirs));
         self.aim("kubectl-flink --help", millis(ours), "< 5 ms", ours < Duration::from_millis(5));
         self.row("kubectl version --client", millis(theirs));
+        Ok(())
+    }
+
+    /// Size and start-up of each program that `cargo xtask release` has built, as far as something here runs it.
+    fn platforms(&mut self) -> Result<()> {
+        for platform in PLATFORMS {
+            let Some(program) = release::built(platform)? else {
+                self.row(&format!("{platform}"), "not built: cargo xtask release".into());
+                continue;
+            };
+            let size = megabytes(fs::metadata(&program)?.len());
+            let Some(place) = Place::new(platform, &program)? else {
+                self.row(&format!("{platform}: size; start-up"), format!("{size}; nothing here runs it"));
+                continue;
+            };
+            let mut times = Vec::new();
+            for round in 0..=2 * self.rounds {
+                keep(round, &mut times, time(&mut place.command(&["--help"]))?);
+            }
+            self.row(
+                &format!("{platform}: size; start-up {}", place.what),
+                format!("{size}; {}", millis(median(times))),
+            );
+        }
         Ok(())
     }
 
@@ -277,6 +304,11 @@ fn millis(time: Duration) -> String {
 #[expect(clippy::cast_precision_loss, reason = "printed with one digit after the point")]
 fn bytes(bytes: u64) -> f64 {
     bytes as f64 / 1e6
+}
+
+/// A size in words.
+pub(crate) fn megabytes(size: u64) -> String {
+    format!("{:.1} MB", bytes(size))
 }
 
 fn print_table(rows: &[[String; 4]]) {

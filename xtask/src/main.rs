@@ -1,13 +1,13 @@
-//! Project tasks: `cargo xtask test`, `soak`, `demo`, `bench`, `docs`, `probe` and `krew`. Each is one file and begins with what it does.
+//! Project tasks: `cargo xtask test`, `soak`, `demo`, `bench`, `docs`, `probe` and `release`. Each is one file and begins with what it does.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "these programs talk to the developer alone")]
 
 mod bench;
 mod demo;
 mod docs;
-mod krew;
 mod probe;
 mod process;
+mod release;
 mod soak;
 mod test;
 mod testbed;
@@ -25,7 +25,7 @@ enum Task {
     Bench(bench::Args),
     Docs(docs::Args),
     Probe(probe::Args),
-    Krew(krew::Args),
+    Release(release::Args),
     Soak(soak::Args),
 }
 
@@ -37,7 +37,7 @@ fn main() -> ExitCode {
         Task::Bench(args) => bench::run(&args),
         Task::Docs(args) => docs::run(&args),
         Task::Probe(args) => probe::run(&args),
-        Task::Krew(args) => krew::run(&args),
+        Task::Release(args) => release::run(&args),
         Task::Soak(args) => soak::run(&args),
     });
     match done {

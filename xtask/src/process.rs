@@ -3,8 +3,10 @@
 //! Each runs in a process group of its own. So Ctrl-C reaches this program alone, which ends the group that runs and then
 //! still has the time to take down what it had brought up.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::ffi::OsStr;
+use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -192,13 +194,61 @@ pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
 pub(crate) fn cargo(arguments: &[&str]) -> Result<Command> {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(arguments).current_dir(root()?);
+    without_cargo(&mut cargo);
+    Ok(cargo)
+}
+
+/// Takes out of a command's environment what cargo has told this program about itself.
+pub(crate) fn without_cargo(command: &mut Command) {
     for (name, _) in env::vars_os() {
         // Some build scripts depend on these: with xtask's values they would be run again each time.
         if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
-            cargo.env_remove(name);
+            command.env_remove(name);
         }
     }
-    Ok(cargo)
+}
+
+/// The path of a program that is a crate of this name, at this version. It is built into the cache the first time, which takes
+/// minutes.
+pub(crate) fn cargo_tool(name: &str, version: &str) -> Result<PathBuf> {
+    let tools = tools()?;
+    let binary = tools.join("bin").join(name);
+    let installed = fs::read_to_string(tools.join(".crates.toml")).unwrap_or_default();
+    if !binary.is_file() || !installed.contains(&format!("\"{name} {version} ")) {
+        let arguments = ["install", name, "--quiet", "--force", "--locked", "--version", version, "--root"];
+        run(cargo(&arguments)?.arg(tools).env_remove("CARGO_TARGET_DIR"))?;
+    }
+    Ok(binary)
+}
+
+/// The folder of programs that are installed for this project alone.
+pub(crate) fn tools() -> Result<PathBuf> {
+    let tools = cache()?.join("tools");
+    fs::create_dir_all(&tools)?;
+    Ok(tools)
+}
+
+/// Installs the programs that are missing, each named with its Debian package, where that can be done: as root, on Debian. What
+/// is still missing then fails what needs it, which says so better than this could.
+pub(crate) fn install(programs: &[(&str, &str)]) -> Result<()> {
+    let missing: BTreeSet<&str> =
+        programs.iter().filter(|(program, _)| find_program(program).is_none()).map(|(_, package)| *package).collect();
+    if missing.is_empty() || find_program("apt-get").is_none() {
+        return Ok(());
+    }
+    install_packages(&Vec::from_iter(missing))
+}
+
+/// Installs Debian packages, as root; otherwise says which.
+pub(crate) fn install_packages(packages: &[&str]) -> Result<()> {
+    if output(Command::new("id").arg("-u"))?.trim() != "0" {
+        println!("missing, and only root can install them: {}", packages.join(" "));
+        return Ok(());
+    }
+    quiet(Command::new("apt-get").args(["update", "-qq"]))?;
+    let mut install = Command::new("apt-get");
+    install.args(["install", "-qqy", "--no-install-recommends"]).args(packages);
+    quiet(install.env("DEBIAN_FRONTEND", "noninteractive"))
 }
 
 /// Builds the program and returns its path.

@@ -4,19 +4,17 @@
 //! do. A stage that fails does not keep the others from running. What could not be run fails the whole, unless it was not
 //! asked for, so that green means that real pods ran.
 
-use std::collections::BTreeSet;
 use std::env;
 use std::ffi::OsString;
 use std::fs;
 use std::io::Read;
-use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
 
 use crate::testbed::{self, FLINK_VERSIONS, Testbed, Tier};
-use crate::{krew, process};
+use crate::{process, release};
 
 /// Set this machine up and run all checks and all tests.
 ///
@@ -70,7 +68,7 @@ pub(crate) fn run(args: &Args) -> ExitCode {
     let mut run = Run { filter: args.filter.clone(), ..Run::default() };
     let context = env::var(CONTEXT).ok().filter(|context| !context.is_empty());
 
-    run.stage("set-up", "cargo xtask test", |_| install_programs());
+    run.stage("set-up", "cargo xtask test", |_| process::install(&PROGRAMS));
     if args.filter.is_empty() {
         run.stage("rustfmt", "cargo fmt --all --check", |_| cargo(&["fmt", "--all", "--check"]));
         run.stage("clippy", "cargo clippy --workspace --all-targets -- -D warnings", |_| {
@@ -84,7 +82,7 @@ pub(crate) fn run(args: &Args) -> ExitCode {
         });
         run.stage("cargo-deny", "cargo deny check", |_| deny());
         run.stage("shellcheck", "shellcheck FILE", |_| shellcheck());
-        run.stage("krew manifest", "validate-krew-manifest -skip-install -manifest flink.yaml", |_| krew::validate());
+        run.stage("krew", "cargo xtask release --target TRIPLE", |_| release::check_krew(&process::build(false)?));
     }
     run.stage("tests without a cluster", "cargo test --workspace", |run| run.cargo_test(&["--workspace"], Vec::new()));
 
@@ -142,34 +140,13 @@ fn on_testbed(args: &Args, run: &mut Run) -> Result<()> {
     Ok(())
 }
 
-/// Installs what is missing, where that can be done: as root, on Debian. What is still missing then fails the stage that
-/// needs it, which says so better than this one could.
-fn install_programs() -> Result<()> {
-    let missing: BTreeSet<&str> = PROGRAMS
-        .into_iter()
-        .filter(|(program, _)| process::find_program(program).is_none())
-        .map(|(_, package)| package)
-        .collect();
-    if missing.is_empty() || process::find_program("apt-get").is_none() {
-        return Ok(());
-    }
-    if process::output(Command::new("id").arg("-u"))?.trim() != "0" {
-        println!("missing, and only root can install them: {}", Vec::from_iter(missing).join(" "));
-        return Ok(());
-    }
-    process::quiet(Command::new("apt-get").args(["update", "-qq"]))?;
-    let mut install = Command::new("apt-get");
-    install.args(["install", "-qqy", "--no-install-recommends"]).args(missing).env("DEBIAN_FRONTEND", "noninteractive");
-    process::quiet(&mut install)
-}
-
 fn cargo(arguments: &[&str]) -> Result<()> {
     process::run(&mut process::cargo(arguments)?)
 }
 
 /// Checks licences, bans and sources, and the advisories where their database is to be had: it is not in a registry.
 fn deny() -> Result<()> {
-    let deny = cargo_deny()?;
+    let deny = process::cargo_tool("cargo-deny", CARGO_DENY)?;
     let deny = |arguments: &[&str]| {
         let mut command = Command::new(&deny);
         command.args(arguments);
@@ -184,18 +161,6 @@ fn deny() -> Result<()> {
         return Ok(());
     }
     process::run(&mut deny(&["--log-level", "error", "check", "--disable-fetch", "advisories"])?)
-}
-
-/// The path of cargo-deny, which is built into the cache the first time. That takes minutes.
-fn cargo_deny() -> Result<PathBuf> {
-    let tools = process::cache()?.join("tools");
-    let binary = tools.join("bin/cargo-deny");
-    let version = process::output(Command::new(&binary).arg("--version")).unwrap_or_default();
-    if version.trim() != format!("cargo-deny {CARGO_DENY}") {
-        let arguments = ["install", "cargo-deny", "--quiet", "--force", "--locked", "--version", CARGO_DENY, "--root"];
-        process::run(process::cargo(&arguments)?.arg(tools).env_remove("CARGO_TARGET_DIR"))?;
-    }
-    Ok(binary)
 }
 
 /// Checks every shell script that is in the checkout, whatever its name.

@@ -1,0 +1,61 @@
+//! The manifest that krew installs the plugin by: made from the archives, so that it has their checksums.
+
+use super::Packed;
+
+/// Where a release's files are, each version in a folder of its own.
+pub(super) const DOWNLOADS: &str = "https://github.com/kubectl-flink/kubectl-flink/releases/download";
+
+/// All but the platforms. krew-index wants a short description of at most 50 characters that does not say "kubectl" or
+/// "plugin", and a description without commands, wrapped at 80.
+const HEAD: &str = "\
+# What krew installs the plugin by. `cargo xtask release` makes it, from the archives that it has packed.
+apiVersion: krew.googlecontainertools.github.com/v1alpha2
+kind: Plugin
+metadata:
+  name: flink
+spec:
+  version: @VERSION@
+  homepage: https://github.com/kubectl-flink/kubectl-flink
+  shortDescription: Run highly available Apache Flink clusters
+  description: |
+    Brings up highly available Apache Flink session clusters without an
+    operator and without Java: waits until they really serve, shows who leads,
+    which jobs run and where their state is kept, renders the manifests for
+    GitOps, and takes the clusters down without losing what can be recovered.
+  platforms:
+";
+
+/// The manifest of a version such as v0.1.0, whose archives are in a folder of its name under `downloads`.
+pub(super) fn render(version: &str, downloads: &str, packed: &[Packed]) -> String {
+    let platforms = packed.iter().map(|Packed { platform, sha256 }| {
+        format!(
+            "    - selector:
+        matchLabels:
+          os: {}
+          arch: {}
+      uri: {downloads}/{version}/{}
+      sha256: {sha256:?}
+      bin: {}
+",
+            platform.os,
+            platform.arch,
+            platform.archive(),
+            platform.program(),
+        )
+    });
+    HEAD.replace("@VERSION@", version) + &platforms.collect::<String>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn descriptions_are_as_krew_index_wants_them() {
+        let short = HEAD.lines().find_map(|line| line.trim().strip_prefix("shortDescription: ")).unwrap();
+        assert!(short.len() <= 50, "{short}");
+        let description = HEAD.lines().skip_while(|line| line.trim() != "description: |");
+        assert!(description.clone().count() > 2);
+        assert!(description.clone().all(|line| line.len() <= 80));
+    }
+}
