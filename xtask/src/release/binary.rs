@@ -112,7 +112,7 @@ impl Place {
     pub(super) fn check(&self, version: &str) -> Result<()> {
         let said = process::output(&mut self.command(&["--version"]))?;
         ensure!(said.contains(version), "--version says {said:?}, not {version}");
-        for arguments in [&["rules"][..], &["render"]] {
+        for arguments in [&["rules"][..], &["render", "--quiet"]] {
             let said = process::output(&mut self.command(arguments))?;
             ensure!(said.len() > 1000, "{arguments:?} says next to nothing: {said:?}");
         }

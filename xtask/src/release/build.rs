@@ -217,6 +217,7 @@ fn zig() -> Result<PathBuf> {
         let new = tempfile::tempdir_in(process::tools()?)?;
         let mut pip = Command::new("python3");
         pip.args(["-m", "pip", "install", "--quiet", "--no-deps", "--disable-pip-version-check", "--target"]);
+        pip.env("PIP_ROOT_USER_ACTION", "ignore");
         pip.arg(new.path()).args([format!("ziglang=={ZIG}"), format!("cargo-zigbuild=={CARGO_ZIGBUILD}")]);
         process::run(&mut pip)?;
         if let Err(error) = fs::rename(new.keep(), &folder) {

@@ -22,11 +22,13 @@ const OLDER: &str = "v0.0.1";
 pub(super) fn check(release: &Release) -> Result<()> {
     let krew = Krew::new()?;
     krew.validate(release)?;
+    let _older = krew.publish(release, OLDER)?;
+    process::quiet(&mut krew.kubectl(&["krew", "update"])?)?;
     krew.install_from_manifest(release)?;
     krew.upgrade_from_index(release)
 }
 
-/// A user of krew, with a home directory of their own.
+/// A user of krew, with a home directory of their own and an index in place of krew-index.
 struct Krew {
     home: TempDir,
     validator: PathBuf,
@@ -38,9 +40,36 @@ impl Krew {
         // kubectl, and krew as kubectl's plugin; krew itself needs git.
         let bin = home.path().join("bin");
         fs::create_dir(&bin)?;
-        symlink(testbed::tool("kubernetes", "kubectl")?, bin.join("kubectl"))?;
+        let kubectl = match process::find_program("kubectl") {
+            Some(kubectl) => kubectl,
+            None => testbed::tool("kubernetes", "kubectl")?,
+        };
+        symlink(kubectl, bin.join("kubectl"))?;
         symlink(testbed::tool("krew", "krew")?, bin.join("kubectl-krew"))?;
-        Ok(Krew { validator: testbed::tool("krew", "validate-krew-manifest")?, home })
+        let krew = Krew { validator: testbed::tool("krew", "validate-krew-manifest")?, home };
+        fs::create_dir(krew.index())?;
+        krew.git(&["init", "--quiet"])?;
+        Ok(krew)
+    }
+
+    fn index(&self) -> PathBuf {
+        self.home.path().join("index")
+    }
+
+    /// git, on the index.
+    fn git(&self, arguments: &[&str]) -> Result<()> {
+        let mut git = self.command("git")?;
+        git.args(["-c", "user.name=release", "-c", "user.email=release@localhost", "-C"]).arg(self.index());
+        process::quiet(git.args(arguments))
+    }
+
+    /// Puts the release into the index, as this version, with its archives on a web server that is returned.
+    fn publish(&self, release: &Release, version: &str) -> Result<Server> {
+        let server = Server::start(&release.folder, self.home.path(), version)?;
+        self.manifest("index/plugins", release, version, &server.address)?;
+        self.git(&["add", "--all"])?;
+        self.git(&["commit", "--quiet", "--message", version])?;
+        Ok(server)
     }
 
     fn root(&self) -> PathBuf {
@@ -55,6 +84,7 @@ impl Krew {
         let path = std::env::join_paths(own.into_iter().chain(std::env::split_paths(&path)))?;
         command.current_dir(self.home.path()).env("HOME", self.home.path()).env("KREW_ROOT", self.root());
         command.env("PATH", path).env("KREW_NO_UPGRADE_CHECK", "1").env_remove("KUBECONFIG");
+        command.env("KREW_DEFAULT_INDEX_URI", format!("file://{}", self.index().display()));
         Ok(command)
     }
 
@@ -102,36 +132,14 @@ impl Krew {
         self.uninstall(&before)
     }
 
-    /// The way by an index: an older version is installed, the index goes on, and the plugin is upgraded.
+    /// The way by an index: the older version is installed, the index goes on, and the plugin is upgraded.
     fn upgrade_from_index(&self, release: &Release) -> Result<()> {
-        let index = self.home.path().join("index");
-        let address = format!("file://{}", index.display());
-        let git = |arguments: &[&str]| -> Result<()> {
-            let mut git = self.command("git")?;
-            git.args(["-c", "user.name=release", "-c", "user.email=release@localhost", "-C"]).arg(&index);
-            process::quiet(git.args(arguments))
-        };
-        let krew = |arguments: &[&str]| -> Result<()> {
-            let mut krew = self.kubectl(&[&["krew"], arguments].concat())?;
-            process::quiet(krew.env("KREW_DEFAULT_INDEX_URI", &address))
-        };
-        let mut servers = Vec::new();
-        let mut publish = |version: &str| -> Result<()> {
-            let server = Server::start(&release.folder, self.home.path(), version)?;
-            self.manifest("index/plugins", release, version, &server.address)?;
-            servers.push(server);
-            git(&["add", "--all"])?;
-            git(&["commit", "--quiet", "--message", version])
-        };
-        fs::create_dir(&index)?;
-        git(&["init", "--quiet"])?;
-        publish(OLDER)?;
-        krew(&["update"])?;
+        let krew = |arguments: &[&str]| process::quiet(&mut self.kubectl(&[&["krew"], arguments].concat())?);
         let before = self.files()?;
         krew(&["install", "flink"])?;
         ensure!(self.installed() == [OLDER], "installed: {:?}", self.installed());
 
-        publish(&release.version)?;
+        let _newer = self.publish(release, &release.version)?;
         krew(&["upgrade"])?;
         ensure!(self.installed() == [release.version.as_str()], "after the upgrade: {:?}", self.installed());
         self.use_plugin(release)?;
@@ -149,7 +157,7 @@ impl Krew {
         let said = process::output(&mut self.kubectl(&["flink", "--version"])?)?;
         let version = release.version.trim_start_matches('v');
         ensure!(said.contains(version), "kubectl flink --version says {said:?}, not {version}");
-        for arguments in [&["flink", "rules"][..], &["flink", "render"]] {
+        for arguments in [&["flink", "rules"][..], &["flink", "render", "--quiet"]] {
             let said = process::output(&mut self.kubectl(arguments)?)?;
             ensure!(said.len() > 1000, "kubectl {} says next to nothing: {said:?}", arguments.join(" "));
         }
