@@ -103,8 +103,8 @@ impl Builder {
         let root = process::root()?;
         let name = format!("sbom-{}", platform.target);
         let mut command = Command::new(&self.cyclonedx);
-        command.args(["cyclonedx", "--quiet", "--format", "json", "--describe", "crate", "--target", platform.target]);
-        command.args(["--no-build-deps", "--override-filename", &name]).current_dir(&root);
+        command.args(["cyclonedx", "--quiet", "--format", "json", "--spec-version", "1.5", "--no-build-deps"]);
+        command.args(["--target", platform.target, "--override-filename", &name]).current_dir(&root);
         process::without_cargo(&mut command);
         process::run(command.env("SOURCE_DATE_EPOCH", self.time.to_string()))?;
         // One for each package of the workspace, beside its Cargo.toml.
@@ -114,7 +114,7 @@ impl Builder {
             fs::remove_file(&file).with_context(|| file.display().to_string())?;
         }
         // Our own crates are called by the folder that they are in.
-        fs::write(to, text.replace(&root.display().to_string(), ""))?;
+        fs::write(to, text.replace(&root.display().to_string(), "."))?;
         Ok(())
     }
 }
