@@ -104,8 +104,12 @@ impl Krew {
         Ok(path)
     }
 
-    /// Has the validator look at the manifest, and install what it names for each platform.
+    /// Has the validator look at the manifest in the repository; and at the release's, and install what that names for each
+    /// platform.
     fn validate(&self, release: &Release) -> Result<()> {
+        let last = self.home.path().join("flink.yaml");
+        fs::copy(process::root()?.join("krew-manifest.yaml"), &last)?;
+        process::quiet(Command::new(&self.validator).arg("-skip-install").arg("-manifest").arg(last))?;
         let server = Server::start(&release.folder, self.home.path(), &release.version)?;
         let path = self.manifest("validate", release, &release.version, &server.address)?;
         let mut validate = self.command(&self.validator.to_string_lossy())?;

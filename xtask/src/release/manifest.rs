@@ -8,7 +8,7 @@ pub(super) const DOWNLOADS: &str = "https://github.com/kubectl-flink/kubectl-fli
 /// All but the platforms. krew-index wants a short description of at most 50 characters that does not say "kubectl" or
 /// "plugin", and a description without commands, wrapped at 80.
 const HEAD: &str = "\
-# What krew installs the plugin by. `cargo xtask release` makes it, from the archives that it has packed.
+# What krew installs the plugin by. `cargo xtask release` makes it from the archives that it has packed.
 apiVersion: krew.googlecontainertools.github.com/v1alpha2
 kind: Plugin
 metadata:
@@ -48,7 +48,27 @@ pub(super) fn render(version: &str, downloads: &str, packed: &[Packed]) -> Strin
 
 #[cfg(test)]
 mod tests {
+    use super::super::platform::PLATFORMS;
     use super::*;
+
+    #[test]
+    fn the_manifest_in_the_repository_is_what_is_rendered_with_its_version_and_sums() {
+        let there = include_str!("../../../krew-manifest.yaml");
+        let values = |key: &str| -> Vec<&str> {
+            there
+                .lines()
+                .filter_map(|line| line.trim().strip_prefix(key))
+                .map(|value| value.trim_matches('"'))
+                .collect()
+        };
+        let sums = values("sha256: ");
+        assert_eq!(sums.len(), PLATFORMS.len());
+        assert!(sums.iter().all(|sum| sum.len() == 64 && sum.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'))));
+        let packed =
+            PLATFORMS.iter().zip(sums).map(|(platform, sum)| Packed { platform: *platform, sha256: sum.into() });
+        let version = values("version: ");
+        assert_eq!(there, render(version[0], DOWNLOADS, &packed.collect::<Vec<_>>()));
+    }
 
     #[test]
     fn descriptions_are_as_krew_index_wants_them() {
