@@ -109,11 +109,11 @@ impl Krew {
     fn validate(&self, release: &Release) -> Result<()> {
         let last = self.home.path().join("flink.yaml");
         fs::copy(process::root()?.join("krew-manifest.yaml"), &last)?;
-        process::quiet(Command::new(&self.validator).arg("-skip-install").arg("-manifest").arg(last))?;
+        process::run(Command::new(&self.validator).arg("-skip-install").arg("-manifest").arg(last))?;
         let server = Server::start(&release.folder, self.home.path(), &release.version)?;
         let path = self.manifest("validate", release, &release.version, &server.address)?;
         let mut validate = self.command(&self.validator.to_string_lossy())?;
-        process::quiet(validate.arg("-manifest").arg(path))
+        process::run(validate.arg("-manifest").arg(path))
     }
 
     /// The manifest and the archive that a person has at hand.
