@@ -1,7 +1,7 @@
 //! A program that was built: that it needs nothing but what its system has, and that it runs.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -38,7 +38,7 @@ fn libraries(program: &[u8]) -> Result<Vec<String>> {
 /// Whether each such system has this library.
 fn is_of_system(platform: Platform, library: &str) -> bool {
     // Those of Windows 10, the oldest that Rust's library runs on; the names that begin with api-ms-win are theirs too.
-    const WINDOWS: [&str; 11] = [
+    const WINDOWS: [&str; 12] = [
         "advapi32.dll",
         "bcrypt.dll",
         "bcryptprimitives.dll",
@@ -50,6 +50,7 @@ fn is_of_system(platform: Platform, library: &str) -> bool {
         "shell32.dll",
         "user32.dll",
         "ws2_32.dll",
+        "userenv.dll",
     ];
     let lower = library.to_lowercase();
     match platform.os {
@@ -66,6 +67,8 @@ pub(crate) struct Place {
     folder: TempDir,
     /// What is put before the program's arguments.
     line: Vec<String>,
+    /// Wine's Windows.
+    wine: PathBuf,
     /// In words.
     pub(crate) what: &'static str,
 }
@@ -95,16 +98,16 @@ impl Place {
             return Ok(None);
         };
         fs::copy(program, copy).with_context(|| program.display().to_string())?;
-        Ok(Some(Place { folder, line, what }))
+        Ok(Some(Place { folder, line, wine: process::tools()?.join("wine"), what }))
     }
 
     /// The program with these arguments.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.line[0]);
         command.args(&self.line[1..]).args(arguments);
-        // Wine makes a Windows in the home directory, and says all that it is not sure of.
-        command.env("HOME", self.folder.path()).env("WINEDEBUG", "-all");
-        command.env_remove("KUBECONFIG");
+        command.env("HOME", self.folder.path()).env_remove("KUBECONFIG");
+        // Wine makes a Windows the first time, and its server, which keeps that on disk, outlives the program.
+        command.env("WINEPREFIX", &self.wine).env("WINEDEBUG", "-all");
         command
     }
 
