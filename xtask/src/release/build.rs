@@ -201,8 +201,8 @@ fn flags(checkout: &Path, platform: Platform) -> Result<Vec<OsString>> {
             // Apple's SDK is not to be had everywhere. What of it is needed are the names in two frameworks.
             let mut frameworks = OsString::from("-Clink-arg=-F");
             frameworks.push(checkout.join("xtask/darwin"));
-            // The linker strips, before it signs.
-            flags.extend([frameworks, "-Cstrip=none".into(), "-Clink-arg=-s".into()]);
+            // The linker strips, of debug information and local symbols, before it signs.
+            flags.extend([frameworks, "-Cstrip=none".into(), "-Clink-arg=-Wl,-S,-x".into()]);
         }
         _ => {}
     }
