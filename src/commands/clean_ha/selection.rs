@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::cluster::ha::removal::Removal;
 use crate::cluster::ha::verdict::{Judged, Judgement, Situation, Verdict};
 use crate::error::{Error, Result};
-use crate::flink::ha::{MapKind, is_job_id};
+use crate::flink::ha::{HaMap, MapKind, is_job_id};
 
 /// `--job dead`
 pub(super) const ALL_DEAD: &str = "dead";
@@ -105,8 +105,10 @@ impl<'a> Selection<'a> {
     /// # Errors
     /// A job was named that must stay.
     pub(super) fn make(situation: &'a Situation, judgement: &Judgement, choice: &Choice<'_>) -> Result<Self> {
-        let owned = |job: &str| situation.state.job_map(job).is_some_and(|map| map.owner.is_some());
-        let withheld = |job: &str| situation.operators_resource().is_some() || owned(job);
+        let is_owned = |map: Option<&HaMap>| {
+            situation.operators_resource().is_some() || map.is_some_and(|map| map.owner.is_some())
+        };
+        let withheld = |job: &str| is_owned(situation.state.job_map(job));
         let mut selection =
             Selection { situation, jobs: BTreeSet::new(), whole: false, loses: false, left: Vec::new() };
         for (id, judged) in &judgement.jobs {
@@ -134,16 +136,12 @@ impl<'a> Selection<'a> {
         if *choice.jobs == Jobs::All {
             let shared = situation.state.maps.iter().zip(&judgement.maps);
             let shared: Vec<_> = shared.filter(|(map, _)| !matches!(map.kind, MapKind::Job(_))).collect();
-            let kept = shared.iter().find(|(map, judged)| {
-                !choice.allows(judged.verdict) || map.owner.is_some() || situation.operators_resource().is_some()
-            });
+            let kept = shared.iter().find(|(map, judged)| !choice.allows(judged.verdict) || is_owned(Some(map)));
             selection.whole = !shared.is_empty() && kept.is_none();
             selection.loses |= selection.whole && shared.iter().any(|(_, judged)| judged.verdict > Verdict::Dead);
             // Jobs have told their part.
             if let Some((map, judged)) = kept.filter(|(map, _)| map.pointers.is_empty()) {
-                selection
-                    .left
-                    .push(left(judged.verdict, map.owner.is_some() || situation.operators_resource().is_some()));
+                selection.left.push(left(judged.verdict, is_owned(Some(map))));
             }
         }
         Ok(selection)
