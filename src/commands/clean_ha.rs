@@ -111,19 +111,18 @@ pub async fn run(args: &CleanHaArgs, connection: &ConnectionArgs, ui: &Ui) -> Re
     if args.probe {
         probe(args, &mut found, &connection, ui).await?;
     }
-    let now = ha::server_time(&connection).await?;
     let judged: Vec<(&Situation, Judgement)> =
         found.situations.iter().map(|situation| (situation, situation.judge())).collect();
     let mut report = Report::new(&judged, &found.not_checked, args.dry_run != DryRun::None);
     if args.output.is_none() {
-        ui.data(report.text(now, args.all_namespaces))?;
+        ui.data(report.text(found.now, args.all_namespaces))?;
     }
     for what in &found.not_checked {
         ui.warn(format_args!("not checked: {what}"));
     }
     let jobs = Jobs::given(&args.job);
     // What an earlier command has removed before it was interrupted is not there any more.
-    let is_interrupted = |(situation, _): &(&Situation, _)| removal::taken(&situation.state, now).is_some();
+    let is_interrupted = |(situation, _): &(&Situation, _)| removal::taken(&situation.state, found.now).is_some();
     if found.resting.is_empty() && !judged.iter().any(is_interrupted) {
         if judged.is_empty() {
             nothing_there(args, &connection)?;
@@ -189,7 +188,7 @@ async fn gather(look: &Look, dry_run: bool, connection: &Connection, ui: &Ui) ->
     let step = ui.step("Reading high-availability data");
     let mut found = ha::situations(connection, look, |what| step.progress(what)).await?;
     // Two that mend the same would be in each other's way.
-    while let Some(left) = found.in_use_for(ha::server_time(connection).await?).filter(|_| !dry_run) {
+    while let Some(left) = found.in_use_for().filter(|_| !dry_run) {
         step.progress(format_args!("another clean-ha is at work on it; looking again in {} s", left.as_secs() + 1));
         tokio::time::sleep(left).await;
         found = ha::situations(connection, look, |what| step.progress(what)).await?;

@@ -47,6 +47,8 @@ pub struct Found {
     pub resting: Vec<Resting>,
     /// What could not be seen, in words.
     pub not_checked: Vec<String>,
+    /// When it was seen, by the API server's clock.
+    pub now: Timestamp,
 }
 
 /// A command that has taken a lease or stopped a workload is done with it, or was ended by force, after this long.
@@ -54,8 +56,8 @@ const AT_WORK: SignedDuration = SignedDuration::from_secs(30);
 
 impl Found {
     /// For how long it is to be supposed that another command like this is at work on it; none where none seems to be.
-    /// `now` is the API server's.
-    pub fn in_use_for(&self, now: Timestamp) -> Option<Duration> {
+    pub fn in_use_for(&self) -> Option<Duration> {
+        let now = self.now;
         let leases = self.situations.iter().filter_map(|situation| removal::taken(&situation.state, now));
         let stops = self.resting.iter().filter_map(|resting| Some(now.duration_since(resting.since?)));
         let youngest = leases.chain(stops).filter(|age| !age.is_negative()).min()?;
@@ -168,10 +170,6 @@ async fn gather(
     let Discovery { clusters, not_checked, pods_unseen, .. } = clusters?;
     let unseen = not_checked.first().cloned();
     found.not_checked.extend(not_checked);
-    let now = server_time(connection).await?;
-    let is_asked_for = |cluster: &&FlinkCluster| cluster_id.is_none_or(|id| cluster.cluster_id.as_deref() == Some(id));
-    found.resting =
-        clusters.iter().filter(is_asked_for).filter_map(|cluster| Resting::read(&cluster.jobmanager, now)).collect();
     let operators = operators?;
     if let Operators::Unknown(why) = &operators {
         found.not_checked.push(why.clone());
@@ -192,6 +190,11 @@ async fn gather(
         found.situations.push(Situation { users, operator, unseen, ..Situation::unattended(state) });
     }
     watch_leases(connection, &mut found.situations, progress).await?;
+    // When all was seen: that takes as long as a lease.
+    found.now = server_time(connection).await?;
+    let is_asked_for = |cluster: &&FlinkCluster| cluster_id.is_none_or(|id| cluster.cluster_id.as_deref() == Some(id));
+    let asked_for = clusters.iter().filter(is_asked_for);
+    found.resting = asked_for.filter_map(|cluster| Resting::read(&cluster.jobmanager, found.now)).collect();
     Ok(found)
 }
 
