@@ -13,6 +13,9 @@ use crate::manifests::{kind, name, reference};
 /// The annotation by which client-side `kubectl apply` remembers what it applied.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
+/// How often it is tried where others write in between (kubectl's `maxPatchRetry`).
+const MAX_ATTEMPTS: u32 = 5;
+
 /// What applying did to an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
@@ -42,6 +45,17 @@ pub struct ApplyOptions {
     pub force: bool,
     /// Let the server answer as if, and store nothing.
     pub dry_run: bool,
+}
+
+/// What was applied.
+#[derive(Debug)]
+pub struct Applied {
+    /// What it did.
+    pub outcome: Outcome,
+    /// The object as it was before, None where it was not there.
+    pub before: Option<DynamicObject>,
+    /// The object as the server has it now or, in a dry run, would have it.
+    pub after: DynamicObject,
 }
 
 /// An object with the URL that it has on the API server.
@@ -92,7 +106,7 @@ pub async fn apply(
     target: &Target,
     live: Option<&DynamicObject>,
     options: ApplyOptions,
-) -> Result<(Outcome, DynamicObject)> {
+) -> Result<Applied> {
     let client_side = live.is_some_and(|live| without_client_side_manager(live).is_some());
     let mut before = live.cloned();
     if client_side && !options.dry_run {
@@ -104,16 +118,29 @@ pub async fn apply(
         dry_run: options.dry_run,
         ..PatchParams::apply(FIELD_MANAGER).validation_strict()
     };
-    let request = kube::core::Request::new(target.collection())
-        .patch(name(&target.object), &params, &Patch::Apply(&target.object))
-        .map_err(kube::Error::BuildRequest)?;
-    let (status, after) = send(connection, request).await.map_err(|error| explain(error, target))?;
-    let outcome = match before {
+    let version = |object: &DynamicObject| object.metadata.resource_version.clone();
+    let mut attempt = 1;
+    let (status, after) = loop {
+        let request = kube::core::Request::new(target.collection())
+            .patch(name(&target.object), &params, &Patch::Apply(&target.object))
+            .map_err(kube::Error::BuildRequest)?;
+        let (status, after) = send(connection, request).await.map_err(|error| explain(error, target))?;
+        // What a dry run answers is made from the object of that moment, and has its version. Where someone wrote in
+        // between (a Deployment's revision, a claim's volume), that is no difference of ours: look again.
+        let current = if status == StatusCode::CREATED { None } else { version(&after) };
+        let same = before.as_ref().is_none_or(|before| version(before) == current);
+        if !options.dry_run || same || attempt == MAX_ATTEMPTS {
+            break (status, after);
+        }
+        before = get(connection, target).await?;
+        attempt += 1;
+    };
+    let outcome = match &before {
         _ if status == StatusCode::CREATED => Outcome::Created,
-        Some(before) if is_unchanged(&before, &after, options.dry_run) => Outcome::Unchanged,
+        Some(before) if is_unchanged(before, &after, options.dry_run) => Outcome::Unchanged,
         _ => Outcome::Configured,
     };
-    Ok((outcome, after))
+    Ok(Applied { outcome, before, after })
 }
 
 /// Creates an object that must not be there yet. An object that came to be in between is left as it is.
@@ -253,7 +280,7 @@ fn union(into: &mut Value, from: &Value) {
 }
 
 /// Gives us what client-side apply owns. Controllers write all the time (a Deployment's status): where one did in
-/// between, the object is read again, as often as kubectl does (`maxPatchRetry`).
+/// between, the object is read again.
 async fn take_over(
     connection: &Connection,
     target: &Target,
@@ -275,7 +302,7 @@ async fn take_over(
             .map_err(kube::Error::HttpError)?;
         match send(connection, request).await {
             Ok((_, object)) => return Ok(Some(object)),
-            Err(kube::Error::Api(status)) if status.is_conflict() && attempt < 5 => {
+            Err(kube::Error::Api(status)) if status.is_conflict() && attempt < MAX_ATTEMPTS => {
                 live = get(connection, target).await?;
             }
             Err(error) => return Err(explain(error, target)),

@@ -324,7 +324,7 @@ impl Up<'_> {
     async fn apply_object(&self, target: &Target, live: &Live) -> Result<Outcome> {
         let options = ApplyOptions { force: self.args.force_conflicts, dry_run: false };
         if kind(&target.object) != "Namespace" {
-            Ok(apply::apply(self.connection, target, live.object(), options).await?.0)
+            Ok(apply::apply(self.connection, target, live.object(), options).await?.outcome)
         } else if self.namespace == NamespaceState::Missing {
             apply::create(self.connection, target, options).await
         } else {
@@ -346,7 +346,7 @@ impl Up<'_> {
                     (true, true) if self.namespace == NamespaceState::Missing => {
                         apply::create(self.connection, target, options).await?
                     }
-                    (true, false) => apply::apply(self.connection, target, live.object(), options).await?.0,
+                    (true, false) => apply::apply(self.connection, target, live.object(), options).await?.outcome,
                     (_, true) if self.namespace != NamespaceState::Missing => Outcome::Unchanged,
                     _ => {
                         unchecked += usize::from(ask_server);
@@ -375,18 +375,17 @@ impl Up<'_> {
         let options = ApplyOptions { force: self.args.force_conflicts, dry_run: true };
         let mut different = false;
         for (target, live) in planned.iter().flat_map(|file| &file.objects) {
-            let before = live.object().map(|object| yaml::to_string(&apply::content(object))).transpose()?;
-            let after = if kind(&target.object) == "Namespace" {
-                if self.namespace != NamespaceState::Missing {
-                    continue;
+            let exists = self.namespace != NamespaceState::Missing;
+            let (before, after) = match kind(&target.object) {
+                "Namespace" if exists => continue,
+                _ if !exists => (None, target.object.clone()),
+                _ => {
+                    let result = apply::apply(self.connection, target, live.object(), options).await;
+                    let applied = result.map_err(|error| Error { kind: Kind::CouldNotRun, ..error })?;
+                    (applied.before, applied.after)
                 }
-                target.object.clone()
-            } else if self.namespace == NamespaceState::Missing {
-                target.object.clone()
-            } else {
-                let result = apply::apply(self.connection, target, live.object(), options).await;
-                result.map_err(|error| Error { kind: Kind::CouldNotRun, ..error })?.1
             };
+            let before = before.map(|object| yaml::to_string(&apply::content(&object))).transpose()?;
             let after = yaml::to_string(&apply::content(&after))?;
             let text = diff::unified(&reference(&target.object), &before.unwrap_or_default(), &after);
             different |= !text.is_empty();

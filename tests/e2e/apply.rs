@@ -1,5 +1,8 @@
 //! What `up` sends to the API server. No pod has to run for these: a node selector keeps them from it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
 use serde_json::{Value, json};
 
 use crate::support::{Needs, Run, Test, reference};
@@ -121,6 +124,34 @@ fn diff_says_by_its_exit_code_whether_something_would_change() {
     assert!(!run.stdout.contains("hunter2"), "{run}");
     let run = up(&test, &["-Ds3.secret-key=hunter3", "--diff"]).exits(1);
     assert!(!run.stdout.contains("hunter"), "both the old and the new secret are hidden\n{run}");
+}
+
+#[test]
+fn what_others_write_meanwhile_is_no_difference() {
+    let Some(test) = Test::begin("what_others_write_meanwhile_is_no_difference", Needs::Api) else { return };
+    up(&test, &[]).ok();
+    let done = AtomicBool::new(false);
+    let writes = thread::scope(|scope| {
+        // As the controllers do to what was just made, but all the time.
+        let writer = scope.spawn(|| {
+            let mut writes = 0;
+            while !done.load(Ordering::Relaxed) {
+                let note = format!("kf-test/write={writes}");
+                test.kubectl(&["annotate", "-n", &test.namespace, "--overwrite", "deployment/flink-jobmanager", &note]);
+                writes += 1;
+            }
+            writes
+        });
+        let runs: Vec<Run> = (0..10).map(|_| up(&test, &["--diff"])).collect();
+        let dry_run = up(&test, &["--dry-run=server"]).ok();
+        done.store(true, Ordering::Relaxed);
+        for run in runs {
+            assert_eq!(run.exits(0).stdout, "");
+        }
+        assert!(dry_run.stdout.contains("deployment/flink-jobmanager unchanged"), "{dry_run}");
+        writer.join().unwrap()
+    });
+    assert!(writes > 10, "{writes} writes are too few to meet anything");
 }
 
 #[test]
