@@ -7,14 +7,14 @@ mod sight;
 
 use std::time::Duration;
 
-use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Event, PersistentVolumeClaim, Pod};
 use kube::Api;
 use kube::api::{ListParams, LogParams};
-use kube::core::Selector;
 
 use self::sight::{Ask, Sighting};
 use crate::cluster::Connection;
+use crate::cluster::workload;
 use crate::error::Error;
 use crate::flink::ha::{HaMap, LostJob};
 use crate::flink::log::{Telling, shorten, telling};
@@ -159,13 +159,9 @@ impl Reader<'_> {
     async fn current_hash(&self, deployment: &Deployment) -> Option<String> {
         const REVISION: &str = "deployment.kubernetes.io/revision";
         let revision = deployment.metadata.annotations.as_ref()?.get(REVISION)?;
-        let selector: Selector = deployment.spec.as_ref()?.selector.clone().try_into().ok()?;
-        let sets = self.api::<ReplicaSet>().list(&ListParams::default().labels_from(&selector)).await.ok()?;
-        let uid = deployment.metadata.uid.as_deref();
-        let current = sets.items.into_iter().find(|set| {
-            let mut owners = set.metadata.owner_references.iter().flatten();
-            owners.any(|owner| Some(owner.uid.as_str()) == uid)
-                && set.metadata.annotations.as_ref().and_then(|a| a.get(REVISION)) == Some(revision)
+        let sets = workload::replica_sets(self.connection, deployment).await.ok()?;
+        let current = sets.into_iter().find(|set| {
+            set.metadata.annotations.as_ref().and_then(|annotations| annotations.get(REVISION)) == Some(revision)
         })?;
         current.metadata.labels?.remove("pod-template-hash")
     }

@@ -1,10 +1,14 @@
 //! What makes a cluster's pods: a Deployment, StatefulSet or Job, or pods that nothing makes, seen alike.
 
-use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
+use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::{Api, ListParams};
+use kube::core::Selector;
 
+use super::Connection;
+use crate::error::{Error, Result};
 use crate::flink::role::Process;
 
 /// Something that keeps Flink pods running.
@@ -163,6 +167,23 @@ pub(super) fn rollout(deployment: &Deployment) -> Option<String> {
         return Some(format!("{} old ones to end", all - updated));
     }
     (available != wanted).then(|| format!("{available} of {wanted} available"))
+}
+
+/// The ReplicaSets of a Deployment: what its pods are and were made from.
+///
+/// # Errors
+/// They may not be listed, or the selector is not understood.
+pub async fn replica_sets(connection: &Connection, deployment: &Deployment) -> Result<Vec<ReplicaSet>> {
+    let selector = deployment.spec.as_ref().and_then(|spec| Selector::try_from(spec.selector.clone()).ok());
+    let selector = selector.ok_or_else(|| Error::could_not_run("its selector is not understood"))?;
+    let namespace = deployment.metadata.namespace.as_deref().unwrap_or_default();
+    let api: Api<ReplicaSet> = Api::namespaced(connection.client.clone(), namespace);
+    let mut sets = api.list(&ListParams::default().labels_from(&selector)).await?.items;
+    sets.retain(|set| {
+        let mut owners = set.metadata.owner_references.iter().flatten();
+        owners.any(|owner| Some(&owner.uid) == deployment.metadata.uid.as_ref())
+    });
+    Ok(sets)
 }
 
 /// What makes this pod: kind and name. A ReplicaSet stands for its Deployment, whose name is the ReplicaSet's without

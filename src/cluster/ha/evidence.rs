@@ -6,10 +6,8 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::apps::v1::ReplicaSet;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, PodSpec};
 use kube::api::{Api, ApiResource, DynamicObject, ListParams, LogParams};
-use kube::core::Selector;
 
 use super::removal;
 use super::standstill::Resting;
@@ -20,7 +18,7 @@ use crate::cluster::access::{self, PARALLEL, is_forbidden};
 use crate::cluster::discover::{self, Discovery, FlinkCluster, Scope};
 use crate::cluster::paging;
 use crate::cluster::probe::{self, Presence};
-use crate::cluster::workload::{Workload, has_ended, is_ready};
+use crate::cluster::workload::{self, Workload, has_ended, is_ready};
 use crate::error::{Error, Result};
 use crate::flink::ha::MapKind;
 use crate::flink::log::{recovered, unrecoverable};
@@ -259,16 +257,8 @@ async fn earlier(connection: &Connection, workload: &Workload) -> Result<Vec<Pod
         let unknown = || format!("what {}'s pods had before is not looked at", workload.kind);
         return if is_one { Ok(Vec::new()) } else { Err(unknown()) };
     };
-    let api: Api<ReplicaSet> = Api::namespaced(connection.client.clone(), workload.namespace());
-    let selector = deployment.spec.as_ref().and_then(|spec| Selector::try_from(spec.selector.clone()).ok());
-    let selector = selector.ok_or("its selector is not understood")?;
-    let sets = api.list(&ListParams::default().labels_from(&selector)).await;
-    let sets = sets.map_err(|error| Error::from(error).message)?.items;
-    let is_own = |set: &ReplicaSet| {
-        let mut owners = set.metadata.owner_references.iter().flatten();
-        owners.any(|owner| Some(&owner.uid) == deployment.metadata.uid.as_ref())
-    };
-    Ok(sets.into_iter().filter(is_own).filter_map(|set| set.spec?.template?.spec).collect())
+    let sets = workload::replica_sets(connection, deployment).await.map_err(|error| error.message)?;
+    Ok(sets.into_iter().filter_map(|set| set.spec?.template?.spec).collect())
 }
 
 /// The pods of the workloads that go by this data, as they are now: a JobManager that has come up meanwhile, or a workload
