@@ -85,7 +85,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         println!("==> {platform}, {}", platform.target);
         let program = builder.build(&root, platform)?;
         binary::check_imports(platform, &program)?;
-        release.add(platform, &program, builder.time)?;
+        release.add(platform, &program)?;
         builder.sbom(platform, &release.folder.join(platform.file("cdx.json")))?;
         println!("{}", report(platform, &program, &release)?);
     }
@@ -107,7 +107,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
 pub(crate) fn check_krew(program: &Path) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let mut release = Release { version: version()?, folder: folder.path().to_owned(), packed: Vec::new() };
-    release.add(Platform::host()?, program, 0)?;
+    release.add(Platform::host()?, program)?;
     krew::check(&release)
 }
 
@@ -127,10 +127,10 @@ fn report(platform: Platform, program: &Path, release: &Release) -> Result<Strin
 
 impl Release {
     /// Packs a program, with the licence.
-    fn add(&mut self, platform: Platform, program: &Path, time: u64) -> Result<()> {
+    fn add(&mut self, platform: Platform, program: &Path) -> Result<()> {
         let path = self.folder.join(platform.archive());
         let licence = process::root()?.join("LICENSE");
-        archive::pack(&path, time, &[(platform.program(), 0o755, program), ("LICENSE", 0o644, &licence)])?;
+        archive::pack(&path, &[(platform.program(), 0o755, program), ("LICENSE", 0o644, &licence)])?;
         self.packed.push(Packed { platform, sha256: archive::sha256(&path)? });
         Ok(())
     }
@@ -172,7 +172,7 @@ impl Release {
         for Packed { platform, sha256 } in &self.packed {
             println!("==> {platform}, a second time");
             let program = builder.build(copy.path(), *platform)?;
-            second.add(*platform, &program, builder.time)?;
+            second.add(*platform, &program)?;
             let other = second.packed.last().map(|packed| packed.sha256.as_str());
             ensure!(other == Some(sha256), "{platform}: the second build has other bytes than the first");
             println!("the same bytes");

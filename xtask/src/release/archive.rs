@@ -9,8 +9,12 @@ use flate2::{Compression, GzBuilder};
 use sha2::{Digest, Sha256};
 use tar::{Builder, Header};
 
-/// Packs these files, each with its name in the archive and its mode. They bear this time, in seconds since 1970, and no owner.
-pub(super) fn pack(archive: &Path, time: u64, files: &[(&str, u32, &Path)]) -> Result<()> {
+/// The time that all files bear, in seconds since 1970: the first day of 1980, which every archiver takes. A commit's would
+/// change the checksums with the commit that carries them, in krew's manifest.
+const TIME: u64 = 315_532_800;
+
+/// Packs these files, each with its name in the archive and its mode. They have no owner.
+pub(super) fn pack(archive: &Path, files: &[(&str, u32, &Path)]) -> Result<()> {
     let file = BufWriter::new(File::create(archive).with_context(|| archive.display().to_string())?);
     // Without a time, a name and a system: gzip's header would have those of this machine.
     let gzip = GzBuilder::new().operating_system(255).write(file, Compression::best());
@@ -20,7 +24,7 @@ pub(super) fn pack(archive: &Path, time: u64, files: &[(&str, u32, &Path)]) -> R
         let mut header = Header::new_ustar();
         header.set_size(u64::try_from(content.len())?);
         header.set_mode(*mode);
-        header.set_mtime(time);
+        header.set_mtime(TIME);
         header.set_uid(0);
         header.set_gid(0);
         tar.append_data(&mut header, name, content.as_slice())?;
@@ -52,7 +56,7 @@ mod tests {
             let file = File::options().write(true).open(&program).unwrap();
             file.set_modified(SystemTime::now() - Duration::from_secs(age)).unwrap();
             let archive = folder.path().join(format!("{name}.tar.gz"));
-            pack(&archive, 1, &[("kubectl-flink", 0o755, &program)]).unwrap();
+            pack(&archive, &[("kubectl-flink", 0o755, &program)]).unwrap();
             archives.push(fs::read(archive).unwrap());
         }
         assert_eq!(archives[0], archives[1]);
@@ -62,7 +66,7 @@ mod tests {
         let mut entry = entries.next().unwrap().unwrap();
         assert_eq!(entry.path().unwrap(), Path::new("kubectl-flink"));
         let header = entry.header();
-        assert_eq!((header.mode().unwrap(), header.mtime().unwrap(), header.uid().unwrap()), (0o755, 1, 0));
+        assert_eq!((header.mode().unwrap(), header.mtime().unwrap(), header.uid().unwrap()), (0o755, TIME, 0));
         let mut content = String::new();
         entry.read_to_string(&mut content).unwrap();
         assert_eq!(content, "#!");

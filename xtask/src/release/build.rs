@@ -39,8 +39,8 @@ pub(super) struct Builder {
     /// The folder of cargo-zigbuild, and of Zig.
     zig: PathBuf,
     cyclonedx: PathBuf,
-    /// The time that everything bears: the last commit's, in seconds since 1970.
-    pub(super) time: u64,
+    /// The time of the sources: the last commit's, in seconds since 1970.
+    time: u64,
 }
 
 /// A Rust compiler with its cargo.
@@ -88,7 +88,6 @@ impl Builder {
         build
             .env("CARGO_TARGET_DIR", checkout.join(TARGET_DIR))
             .env("CARGO_ZIGBUILD_ZIG_PATH", self.zig.join("ziglang/zig"))
-            .env("SOURCE_DATE_EPOCH", self.time.to_string())
             .env_remove("RUSTFLAGS")
             .env("CARGO_ENCODED_RUSTFLAGS", flags(checkout, platform)?.join(OsStr::new("\u{1f}")));
         if platform.os == "darwin" {
