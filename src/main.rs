@@ -1,6 +1,5 @@
 //! `kubectl-flink`, which kubectl finds as `kubectl flink`: parse, run, error to exit code.
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -17,6 +16,8 @@ const CLEANUP: Duration = Duration::from_secs(5);
 async fn interrupted() {
     #[cfg(unix)]
     {
+        use std::io::IsTerminal;
+
         use tokio::signal::unix::{SignalKind, signal};
         let mut kinds = vec![SignalKind::interrupt(), SignalKind::terminate()];
         // nohup, under which standard input is no terminal, wants it not to be heard.
