@@ -52,17 +52,40 @@ pub enum What {
     /// Let kubectl complete `kubectl flink`, in every shell
     Install(InstallArgs),
     /// Print the script that completes `kubectl-flink` in bash
+    #[command(after_long_help = "\
+Examples:
+  # In ~/.bashrc
+  source <(kubectl-flink completion bash)")]
     Bash,
     /// Print the script that completes `kubectl-flink` in zsh
+    #[command(after_long_help = "\
+Examples:
+  # In ~/.zshrc, after compinit
+  source <(kubectl-flink completion zsh)")]
     Zsh,
     /// Print the script that completes `kubectl-flink` in fish
+    #[command(after_long_help = "\
+Examples:
+  # In ~/.config/fish/config.fish
+  kubectl-flink completion fish | source")]
     Fish,
     /// Print the script that completes `kubectl-flink` in PowerShell
+    #[command(after_long_help = "\
+Examples:
+  # In PowerShell's $PROFILE
+  kubectl-flink completion powershell | Out-String | Invoke-Expression")]
     Powershell,
 }
 
 /// `kubectl flink completion install`
 #[derive(Debug, Clone, Args)]
+#[command(after_long_help = "\
+Examples:
+  # Beside kubectl-flink
+  kubectl flink completion install
+
+  # In another folder of the PATH
+  kubectl flink completion install --dir ~/.local/bin")]
 pub struct InstallArgs {
     /// Folder of the PATH to put kubectl_complete-flink in [default: the one that kubectl-flink is in]
     #[arg(long, value_name = "DIR")]

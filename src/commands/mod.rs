@@ -31,7 +31,24 @@ use crate::output::Ui;
     // As kubectl has it: the last one wins.
     args_override_self = true,
     max_term_width = 120,
-    after_help = "Flags come after `flink`: kubectl flink --context staging status"
+    after_help = "Flags come after `flink`: kubectl flink --context staging status",
+    after_long_help = "\
+Examples:
+  # A highly available session cluster, in the namespace of the context
+  kubectl flink up
+
+  # Who leads, which jobs run, is all well?
+  kubectl flink status
+
+  # Flags come after `flink`
+  kubectl flink --context staging doctor -n streaming
+
+Exit codes:
+  0    fine
+  1    not healthy, or findings; with --diff: something would change; of `version`: no server
+  2    the command line or a file is wrong; nothing was sent
+  3    could not be done, or not be verified
+  130  Ctrl-C"
 )]
 pub struct Cli {
     /// What to do.

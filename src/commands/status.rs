@@ -23,6 +23,19 @@ const INTERVAL: Duration = Duration::from_secs(2);
 /// Works on every Flink cluster of the namespace, whoever made it. Asks Flink itself through the API server, so that no
 /// port needs to be open. Exits with 1 if something is not healthy, with 3 if that could not be found out.
 #[derive(Debug, Clone, Args)]
+#[command(after_long_help = "\
+Examples:
+  # Every Flink cluster of the namespace, whoever made it
+  kubectl flink status
+
+  # In all namespaces, with more columns
+  kubectl flink status -A -o wide
+
+  # One cluster, again and again
+  kubectl flink status prod -n streaming --watch
+
+  # What is wrong, for a script
+  kubectl flink status -o json | jq '.items[] | select(.healthy | not) | .problems'")]
 pub struct StatusArgs {
     /// Cluster to show [default: all of the namespace]
     pub name: Option<String>,

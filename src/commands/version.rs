@@ -21,6 +21,13 @@ const ASK: Duration = Duration::from_secs(5);
 ///
 /// Without a cluster it shows its own version and exits with 1, as `kubectl version` does.
 #[derive(Debug, Clone, Args)]
+#[command(after_long_help = "\
+Examples:
+  # Of this program, of Kubernetes, and of the Flink clusters
+  kubectl flink version -n streaming
+
+  # Of this program alone, for a script
+  kubectl flink version --client -o json | jq -r .clientVersion.gitVersion")]
 pub struct VersionArgs {
     /// Show the version of this program only; no cluster is asked anything
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false",

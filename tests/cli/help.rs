@@ -1,6 +1,38 @@
 //! The help of every command.
 
+use clap::{CommandFactory, Parser};
+use kubectl_flink::commands::Cli;
+
 use crate::support::Home;
+
+/// The command and all below it.
+fn with_subcommands(command: &clap::Command) -> Vec<&clap::Command> {
+    std::iter::once(command).chain(command.get_subcommands().flat_map(with_subcommands)).collect()
+}
+
+#[test]
+fn every_command_has_examples_and_they_parse() {
+    let mut cli = Cli::command();
+    cli.build();
+    for command in with_subcommands(&cli) {
+        let name = command.get_bin_name().unwrap();
+        let help = command.get_after_long_help().map(ToString::to_string).unwrap_or_default();
+        let mut own = 0;
+        for line in help.lines() {
+            // Without what it is piped to or from.
+            for part in line.split(" | ") {
+                let part = part.trim().trim_start_matches("source <(").trim_end_matches(')');
+                let Some(arguments) = part.strip_prefix("kubectl flink").or(part.strip_prefix("kubectl-flink")) else {
+                    continue;
+                };
+                let words = shlex::split(&format!("flink{arguments}")).unwrap();
+                Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{name}: {line}: {error}"));
+                own += usize::from(format!("kubectl flink{arguments}").starts_with(name));
+            }
+        }
+        assert!(own > 0, "{name} has no examples:\n{help}");
+    }
+}
 
 #[test]
 fn of_the_program() {
@@ -86,7 +118,22 @@ fn of_the_program() {
       -q, --quiet
               Say nothing but warnings and errors
 
-    Flags come after `flink`: kubectl flink --context staging status
+    Examples:
+      # A highly available session cluster, in the namespace of the context
+      kubectl flink up
+
+      # Who leads, which jobs run, is all well?
+      kubectl flink status
+
+      # Flags come after `flink`
+      kubectl flink --context staging doctor -n streaming
+
+    Exit codes:
+      0    fine
+      1    not healthy, or findings; with --diff: something would change; of `version`: no server
+      2    the command line or a file is wrong; nothing was sent
+      3    could not be done, or not be verified
+      130  Ctrl-C
     ");
     let version = home.run(&["--version"]);
     assert!(version.starts_with("kubectl flink ") || version.starts_with("kubectl-flink "), "{version}");
@@ -414,6 +461,19 @@ fn of_status() {
     Output options:
       -q, --quiet
               Say nothing but warnings and errors
+
+    Examples:
+      # Every Flink cluster of the namespace, whoever made it
+      kubectl flink status
+
+      # In all namespaces, with more columns
+      kubectl flink status -A -o wide
+
+      # One cluster, again and again
+      kubectl flink status prod -n streaming --watch
+
+      # What is wrong, for a script
+      kubectl flink status -o json | jq '.items[] | select(.healthy | not) | .problems'
     ");
 }
 
