@@ -70,7 +70,7 @@ pub struct ConnectionArgs {
     pub client_key: Option<PathBuf>,
     /// Do not check the server's certificate: insecure
     #[arg(long, global = true, hide_short_help = true, num_args = 0..=1, require_equals = true,
-        default_missing_value = "true", value_name = "BOOL")]
+        default_missing_value = "true", value_name = "BOOL", hide_possible_values = true)]
     pub insecure_skip_tls_verify: Option<bool>,
     /// Name to check the server's certificate against
     #[arg(long, global = true, value_name = "NAME", hide_short_help = true)]

@@ -104,8 +104,6 @@ fn of_the_program() {
 
           --insecure-skip-tls-verify[=<BOOL>]
               Do not check the server's certificate: insecure
-              
-              [possible values: true, false]
 
           --tls-server-name <NAME>
               Name to check the server's certificate against
