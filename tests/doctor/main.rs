@@ -22,7 +22,6 @@
 )]
 
 mod control;
-mod docs;
 mod edits;
 mod fixes;
 mod fixtures;

@@ -107,9 +107,10 @@ impl Builder {
         process::without_cargo(&mut command);
         process::run(command.env("SOURCE_DATE_EPOCH", self.time.to_string()))?;
         // One for each package of the workspace, beside its Cargo.toml.
-        let written = root.join(format!("{name}.json"));
+        let name = format!("{name}.json");
+        let written = root.join(&name);
         let text = fs::read_to_string(&written).with_context(|| written.display().to_string())?;
-        for file in [written, root.join("xtask").join(format!("{name}.json"))] {
+        for file in [written, root.join("xtask").join(&name), root.join("xtask/docs").join(&name)] {
             fs::remove_file(&file).with_context(|| file.display().to_string())?;
         }
         // Our own crates are called by the folder that they are in.
