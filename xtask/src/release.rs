@@ -126,11 +126,18 @@ fn report(platform: Platform, program: &Path, release: &Release) -> Result<Strin
 }
 
 impl Release {
-    /// Packs a program, with the licence.
+    /// Packs a program, with the licence and the manual pages.
     fn add(&mut self, platform: Platform, program: &Path) -> Result<()> {
         let path = self.folder.join(platform.archive());
-        let licence = process::root()?.join("LICENSE");
-        archive::pack(&path, &[(platform.program(), 0o755, program), ("LICENSE", 0o644, &licence)])?;
+        let root = process::root()?;
+        let mut files = vec![
+            (platform.program().to_owned(), 0o755, program.to_owned()),
+            ("LICENSE".to_owned(), 0o644, root.join("LICENSE")),
+        ];
+        let mut pages: Vec<_> = fs::read_dir(root.join("docs/man"))?.collect::<Result<_, _>>()?;
+        pages.sort_by_key(fs::DirEntry::file_name);
+        files.extend(pages.iter().map(|page| (format!("man/{}", page.file_name().display()), 0o644, page.path())));
+        archive::pack(&path, &files)?;
         self.packed.push(Packed { platform, sha256: archive::sha256(&path)? });
         Ok(())
     }
@@ -178,5 +185,26 @@ impl Release {
             println!("the same bytes");
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_archive_has_the_program_the_licence_and_a_manual_page_for_each_command() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("program");
+        fs::write(&program, "#!").unwrap();
+        let mut release = Release { version: "v1.0.0".into(), folder: folder.path().to_owned(), packed: Vec::new() };
+        release.add(PLATFORMS[0], &program).unwrap();
+        let archive = fs::File::open(folder.path().join(PLATFORMS[0].archive())).unwrap();
+        let mut tar = tar::Archive::new(flate2::read::GzDecoder::new(archive));
+        let names = tar.entries().unwrap().map(|entry| entry.unwrap().path().unwrap().display().to_string());
+        let names: Vec<String> = names.collect();
+        assert_eq!(names[..3], ["kubectl-flink", "LICENSE", "man/kubectl-flink-clean-ha.1"]);
+        assert!(names[2..].iter().all(|name| name.starts_with("man/kubectl-flink") && name.ends_with(".1")));
+        assert!(names.len() > 10, "{names:?}");
     }
 }

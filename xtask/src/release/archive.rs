@@ -1,8 +1,8 @@
-//! An archive: the program and its licence, the same bytes whenever and wherever it is packed.
+//! An archive: the program, its licence and its manual pages, the same bytes whenever and wherever it is packed.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use flate2::{Compression, GzBuilder};
@@ -14,7 +14,7 @@ use tar::{Builder, Header};
 const TIME: u64 = 315_532_800;
 
 /// Packs these files, each with its name in the archive and its mode. They have no owner.
-pub(super) fn pack(archive: &Path, files: &[(&str, u32, &Path)]) -> Result<()> {
+pub(super) fn pack(archive: &Path, files: &[(String, u32, PathBuf)]) -> Result<()> {
     let file = BufWriter::new(File::create(archive).with_context(|| archive.display().to_string())?);
     // Without a time, a name and a system: gzip's header would have those of this machine.
     let gzip = GzBuilder::new().operating_system(255).write(file, Compression::best());
@@ -56,7 +56,7 @@ mod tests {
             let file = File::options().write(true).open(&program).unwrap();
             file.set_modified(SystemTime::now() - Duration::from_secs(age)).unwrap();
             let archive = folder.path().join(format!("{name}.tar.gz"));
-            pack(&archive, &[("kubectl-flink", 0o755, &program)]).unwrap();
+            pack(&archive, &[("kubectl-flink".into(), 0o755, program)]).unwrap();
             archives.push(fs::read(archive).unwrap());
         }
         assert_eq!(archives[0], archives[1]);
