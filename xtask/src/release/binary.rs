@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use goblin::{Object, mach::Mach};
 use tempfile::TempDir;
 
+use super::build;
 use super::platform::Platform;
 use crate::process;
 
@@ -93,6 +94,7 @@ impl Place {
             fs::copy(qemu, folder.path().join("qemu"))?;
             (unshare.into_iter().chain(["/qemu".into(), inside]).collect(), "by qemu, in an empty root")
         } else if platform.os == "windows" && here(RUNNERS[1].0).is_some() {
+            build::complete_wine(folder.path())?;
             (vec![RUNNERS[1].0.to_owned(), copy.display().to_string()], "by wine")
         } else {
             return Ok(None);

@@ -209,6 +209,14 @@ fn flags(checkout: &Path, platform: Platform) -> Result<Vec<OsString>> {
     Ok(flags)
 }
 
+/// Puts what Wine may lack beside a program for Windows.
+pub(super) fn complete_wine(folder: &Path) -> Result<()> {
+    let mut compile = Command::new(zig()?.join("ziglang/zig"));
+    compile.args(["cc", "-target", "x86_64-windows-gnu", "-shared", "-o", "bcryptprimitives.dll"]);
+    compile.arg(process::root()?.join("xtask/windows/bcryptprimitives.c")).arg("-ladvapi32");
+    process::run(compile.current_dir(folder))
+}
+
 /// The folder of Zig and cargo-zigbuild, which are installed into the cache the first time.
 fn zig() -> Result<PathBuf> {
     let folder = process::cache()?.join("tools").join(format!("zig-{ZIG}-{CARGO_ZIGBUILD}"));
