@@ -22,6 +22,9 @@ spec:
     operator and without Java: waits until they really serve, shows who leads,
     which jobs run and where their state is kept, renders the manifests for
     GitOps, and takes the clusters down without losing what can be recovered.
+  caveats: |
+    To complete `kubectl flink` with TAB, wherever kubectl completes itself:
+      kubectl flink completion install
   platforms:
 ";
 
