@@ -1,6 +1,6 @@
 //! From kubectl's own flags to a client.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -59,6 +59,9 @@ pub struct ConnectionArgs {
     /// UID to impersonate
     #[arg(long = "as-uid", global = true, value_name = "UID", hide_short_help = true)]
     pub as_uid: Option<String>,
+    /// What else is known of the user to impersonate, such as scopes=view, repeatable
+    #[arg(long = "as-user-extra", global = true, value_name = "KEY=VALUE", hide_short_help = true, value_parser = key_value)]
+    pub as_user_extra: Vec<(String, String)>,
     /// Path to the certificate authority's certificate
     #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
     pub certificate_authority: Option<PathBuf>,
@@ -177,8 +180,10 @@ impl ConnectionArgs {
     }
 
     async fn config(&self) -> Result<(Config, String)> {
-        if self.as_user.is_none() && (self.as_uid.is_some() || !self.as_group.is_empty()) {
-            return Err(Error::usage("--as-uid and --as-group need a user to impersonate").hint("name one with --as"));
+        let of_user = self.as_uid.is_some() || !self.as_group.is_empty() || !self.as_user_extra.is_empty();
+        if of_user && self.as_user.is_none() {
+            return Err(Error::usage("--as-uid, --as-group and --as-user-extra need a user to impersonate")
+                .hint("name one with --as"));
         }
         let mut kubeconfig = match self.kubeconfig()?.or_else(in_pod) {
             Some(kubeconfig) => kubeconfig,
@@ -278,7 +283,21 @@ impl ConnectionArgs {
             if !self.as_group.is_empty() {
                 user.impersonate_groups = Some(self.as_group.clone());
             }
+            if !self.as_user_extra.is_empty() {
+                let mut extra: HashMap<_, Vec<_>> = HashMap::new();
+                for (key, value) in self.as_user_extra.iter().cloned() {
+                    extra.entry(key).or_default().push(value);
+                }
+                user.impersonate_user_extra = Some(extra);
+            }
         }
+    }
+}
+
+fn key_value(text: &str) -> Result<(String, String), &'static str> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("give it as KEY=VALUE"),
     }
 }
 

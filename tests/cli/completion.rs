@@ -41,7 +41,7 @@ fn what_comes_from_the_program() {
     render	Write the numbered manifests of a cluster, for kubectl apply or a git repository
     :4
     ");
-    insta::assert_snapshot!(values(&home, &["rules", "-"]), @"--group --rbac --help --version --output --quiet --namespace --kubeconfig --context --cluster --user --server --token --as --as-group --as-uid --certificate-authority --client-certificate --client-key --insecure-skip-tls-verify --tls-server-name --request-timeout :4");
+    insta::assert_snapshot!(values(&home, &["rules", "-"]), @"--group --rbac --help --version --output --quiet --namespace --kubeconfig --context --cluster --user --server --token --as --as-group --as-uid --as-user-extra --certificate-authority --client-certificate --client-key --insecure-skip-tls-verify --tls-server-name --request-timeout :4");
     insta::assert_snapshot!(values(&home, &["up", "--jobmanager-"]), @"--jobmanager-image --jobmanager-memory --jobmanager-cpu :4");
     insta::assert_snapshot!(values(&home, &["status", "-o", ""]), @"wide json yaml name :4");
     insta::assert_snapshot!(values(&home, &["doctor", "--fail-on", ""]), @"error warning info never :4");

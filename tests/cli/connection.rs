@@ -180,6 +180,15 @@ fn what_the_flags_send() {
     impersonate-user: ann
     user-agent: kubectl-flink/vVERSION
     ");
+    insta::assert_snapshot!(
+        sent(&["--as=ann", "--as-user-extra=scopes=view", "--as-user-extra=scopes=a=b", "--as-user-extra", "a/b=c"]), @"
+    authorization: bearer t
+    impersonate-extra-a%2fb: c
+    impersonate-extra-scopes: a=b
+    impersonate-extra-scopes: view
+    impersonate-user: ann
+    user-agent: kubectl-flink/vVERSION
+    ");
     // No kubeconfig is needed for any of it.
     std::fs::remove_file(home.path().join(".kube/config")).unwrap();
     insta::assert_snapshot!(sent(&["-s", &address, "--token", "alone", "--as=ann"]), @"
@@ -235,8 +244,16 @@ fn a_flag_that_needs_another() {
     home.file(".kube/config", &server.kubeconfig);
     insta::assert_snapshot!(home.run(&["status", "--as-group", "devs"]), @"
     ---- stderr
-    error: --as-uid and --as-group need a user to impersonate
+    error: --as-uid, --as-group and --as-user-extra need a user to impersonate
     hint: name one with --as
+    [exit status: 2]
+    ");
+    assert_eq!(home.run(&["status", "--as-user-extra", "a=b"]), home.run(&["status", "--as-group", "devs"]));
+    insta::assert_snapshot!(home.run(&["status", "--as", "ann", "--as-user-extra", "scopes"]), @"
+    ---- stderr
+    error: invalid value 'scopes' for '--as-user-extra <KEY=VALUE>': give it as KEY=VALUE
+
+    For more information, try '--help'.
     [exit status: 2]
     ");
 }

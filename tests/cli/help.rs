@@ -93,6 +93,9 @@ fn of_the_program() {
           --as-uid <UID>
               UID to impersonate
 
+          --as-user-extra <KEY=VALUE>
+              What else is known of the user to impersonate, such as scopes=view, repeatable
+
           --certificate-authority <FILE>
               Path to the certificate authority's certificate
 

@@ -2,7 +2,6 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -14,14 +13,14 @@ use crate::desk::Desk;
 use crate::support::{Needs, Run, SMALL, Test, skip};
 
 /// The administrator's credentials and the server, apart.
-struct Parts {
-    desk: Desk,
-    server: String,
+pub struct Parts {
+    pub desk: Desk,
+    pub server: String,
     namespace: String,
 }
 
 impl Parts {
-    fn of(test: &Test, name: &str) -> Option<Self> {
+    pub fn of(test: &Test, name: &str) -> Option<Self> {
         let desk = Desk::new(test);
         let (cluster, user) = (&desk.config["clusters"][0]["cluster"], &desk.config["users"][0]["user"]);
         for (file, data) in [
@@ -40,7 +39,7 @@ impl Parts {
     }
 
     /// A kubeconfig of one cluster and one user, whose context is `only`.
-    fn config(&self, name: &str, cluster: Value, user: Value) -> String {
+    pub fn config(&self, name: &str, cluster: Value, user: Value) -> String {
         let context = json!({"cluster": "only", "user": "only", "namespace": self.namespace});
         let config = json!({"apiVersion": "v1", "kind": "Config", "current-context": "only",
             "clusters": [{"name": "only", "cluster": cluster}], "users": [{"name": "only", "user": user}],
@@ -49,18 +48,27 @@ impl Parts {
         name.to_owned()
     }
 
-    fn trusted(&self) -> Value {
+    pub fn trusted(&self) -> Value {
         json!({"server": self.server, "certificate-authority": "ca.pem"})
     }
 
-    /// Runs `status` and a request of kubectl's with these flags: both do well or neither does.
-    fn both(&self, kubeconfig: &str, flags: &[&str], environment: &[(&str, &str)]) -> Run {
-        let with = |command: &mut Command| {
-            Run::of(command.env("KUBECONFIG", kubeconfig).args(flags).envs(environment.iter().copied()))
-        };
+    /// A request of kubectl's.
+    pub fn theirs(&self, kubeconfig: &str, flags: &[&str], environment: &[(&str, &str)]) -> Run {
         let list = format!("/apis/apps/v1/namespaces/{}/deployments", self.namespace);
-        let theirs = with(&mut self.desk.command("kubectl", &["get", "--raw", &list]));
-        let ours = with(&mut self.desk.command("kubectl-flink", &["status", "-n", &self.namespace]));
+        let mut command = self.desk.command("kubectl", &["get", "--raw", &list]);
+        Run::of(command.env("KUBECONFIG", kubeconfig).args(flags).envs(environment.iter().copied()))
+    }
+
+    /// `status`.
+    pub fn ours(&self, kubeconfig: &str, flags: &[&str], environment: &[(&str, &str)]) -> Run {
+        let mut command = self.desk.command("kubectl-flink", &["status", "-n", &self.namespace]);
+        Run::of(command.env("KUBECONFIG", kubeconfig).args(flags).envs(environment.iter().copied()))
+    }
+
+    /// Both with these flags: both do well or neither does.
+    fn both(&self, kubeconfig: &str, flags: &[&str], environment: &[(&str, &str)]) -> Run {
+        let theirs = self.theirs(kubeconfig, flags, environment);
+        let ours = self.ours(kubeconfig, flags, environment);
         assert_eq!(ours.code == 0, theirs.code == 0, "{flags:?}\n{ours}\n{theirs}");
         ours
     }
@@ -109,6 +117,26 @@ fn what_kubectl_can_connect_with() {
     parts.both(&good, &["--as", "ann"], &[]).exits(3).says(&["User \"ann\" cannot list"]);
     parts.both(&good, &["--as", "ann", "--as-group", "system:masters", "--as-uid", "7"], &[]).ok();
     parts.both(&good, &["--as-group", "devs"], &[]).exits(2).says(&["--as"]);
+    parts.both(&good, &["--as-user-extra", "scopes=view"], &[]).exits(2).says(&["--as"]);
+    // Whoever may impersonate an account may not say everything of it.
+    test.kubectl_here(&["create", "serviceaccount", "actor"]);
+    test.kubectl_here(&["create", "role", "actor", "--verb=impersonate", "--resource=serviceaccounts"]);
+    let account = |name: &str| format!("system:serviceaccount:{}:{name}", test.namespace);
+    let actor = format!("--serviceaccount={}:actor", test.namespace);
+    test.kubectl_here(&["create", "rolebinding", "actor", "--role=actor", &actor]);
+    let token = test.kubectl_here(&["create", "token", "actor"]);
+    let other = account("other");
+    let acting = [&trusted[..], &["--token", token.trim(), "--as", &other]].concat();
+    let other_cannot = format!("User \"{other}\" cannot list");
+    test.until("the role is known", || parts.ours(none, &acting, &[]).stderr.contains(&other_cannot));
+    parts.both(none, &acting, &[]).exits(3).says(&[&other_cannot]);
+    let extra = [&acting[..], &["--as-user-extra", "example.com/scopes=view"]].concat();
+    let refused = parts.both(none, &extra, &[]).exits(3).says(&["userextras/example.com/scopes", &account("actor")]);
+    let theirs = parts.theirs(none, &extra, &[]).stderr;
+    let (_, reason) = theirs.trim_end().split_once("(Forbidden): ").unwrap();
+    refused.says(&[reason]);
+    let extra = ["--as", "ann", "--as-group", "system:masters", "--as-user-extra=a=b", "--as-user-extra=a=c"];
+    parts.both(&good, &extra, &[]).ok();
 
     test.say("entries of the kubeconfig by name, from several files");
     let elsewhere = json!({"server": "https://127.0.0.1:1"});
