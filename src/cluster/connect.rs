@@ -1,19 +1,20 @@
 //! From kubectl's own flags to a client.
 
 use std::collections::{BTreeSet, HashMap};
+use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use http::{HeaderValue, Response, Uri, header};
-use hyper_util::client::proxy::matcher::Matcher;
+use ipnet::IpNet;
 use kube::Client;
 use kube::client::ClientBuilder;
-use kube::config::{
-    AuthInfo, Cluster, Config, Context, KubeConfigOptions, Kubeconfig, NamedAuthInfo, NamedCluster, NamedContext,
-};
+use kube::config::{AuthInfo, Cluster, Config, Context, Kubeconfig, NamedAuthInfo, NamedCluster, NamedContext};
 use tower::BoxError;
 use tower::timeout::TimeoutLayer;
 use tower::util::{MapErrLayer, MapRequestLayer, MapResponseLayer, option_layer};
@@ -123,11 +124,9 @@ impl ConnectionArgs {
         self.connect_as(true).await
     }
 
+    #[expect(clippy::unused_async, reason = "whoever gives credentials may have to be waited for")]
     async fn connect_as(&self, silent: bool) -> Result<Connection> {
-        let (mut config, context) = self.config().await?;
-        if let Some(namespace) = &self.namespace {
-            config.default_namespace.clone_from(namespace);
-        }
+        let (mut config, context) = self.config()?;
         let answer_within = Some(self.request_timeout.unwrap_or(DEFAULT_TIMEOUT)).filter(|timeout| !timeout.is_zero());
         config.connect_timeout = answer_within;
         config.headers.push((
@@ -164,9 +163,32 @@ impl ConnectionArgs {
         Ok(namespace.unwrap_or_else(|| "default".to_owned()))
     }
 
+    /// The one of `--kubeconfig`; else those of `KUBECONFIG`, a list, of which missing ones are left out, as kubectl does; else
+    /// `~/.kube/config`.
+    fn files(&self) -> Vec<PathBuf> {
+        if let Some(path) = &self.kubeconfig {
+            return vec![path.clone()];
+        }
+        let mut files: Vec<_> = match std::env::var_os("KUBECONFIG").filter(|list| !list.is_empty()) {
+            Some(list) => std::env::split_paths(&list).collect(),
+            None => home().map(|home| home.join(".kube/config")).into_iter().collect(),
+        };
+        files.retain(|path| path.exists());
+        files
+    }
+
     fn kubeconfig(&self) -> Result<Option<Kubeconfig>> {
-        let Some(path) = &self.kubeconfig else { return Self::kubeconfig_from_environment() };
-        read(path).map(Some)
+        let mut merged: Option<Kubeconfig> = None;
+        for path in self.files() {
+            let next = read(&path)?;
+            merged = Some(match merged {
+                Some(earlier) => earlier.merge(next).map_err(|e| {
+                    Error::could_not_run(format!("cannot read the kubeconfig: {e}")).hint("see: kubectl config view")
+                })?,
+                None => next,
+            });
+        }
+        Ok(merged)
     }
 
     /// What there is in the kubeconfig, by name; nothing where it cannot be read.
@@ -179,119 +201,128 @@ impl ConnectionArgs {
         }
     }
 
-    async fn config(&self) -> Result<(Config, String)> {
+    /// What to connect with, and the name of the context that it is from.
+    fn config(&self) -> Result<(Config, String)> {
         let of_user = self.as_uid.is_some() || !self.as_group.is_empty() || !self.as_user_extra.is_empty();
         if of_user && self.as_user.is_none() {
             return Err(Error::usage("--as-uid, --as-group and --as-user-extra need a user to impersonate")
                 .hint("name one with --as"));
         }
-        let mut kubeconfig = match self.kubeconfig()?.or_else(in_pod) {
+        let kubeconfig = match self.kubeconfig()?.or_else(in_pod) {
             Some(kubeconfig) => kubeconfig,
             None if self.server.is_some() => Kubeconfig::default(),
             None => return Err(no_kubeconfig()),
         };
+        let context = self.context.clone().or(kubeconfig.current_context);
         let contexts = kubeconfig.contexts.iter().map(|entry| entry.name.as_str());
-        named("context", self.context.as_deref(), contexts)?;
+        named("context", context.as_deref(), contexts)?;
         let users = kubeconfig.auth_infos.iter().map(|entry| entry.name.as_str());
         named("user", self.user.as_deref(), users)?;
         let clusters = kubeconfig.clusters.iter().map(|entry| entry.name.as_str());
         named("cluster", self.cluster.as_deref(), clusters)?;
-        let mut context = self.context.clone().or_else(|| kubeconfig.current_context.clone());
-        if context.is_none() && (self.server.is_some() || self.cluster.is_some()) {
-            // The flags say all that there is to say.
-            kubeconfig.clusters.push(NamedCluster::default());
-            kubeconfig.auth_infos.push(NamedAuthInfo::default());
-            let only = Context { user: Some(String::new()), ..Context::default() };
-            kubeconfig.contexts.push(NamedContext { context: Some(only), ..NamedContext::default() });
-            context = Some(String::new());
+        if context.is_none() && self.server.is_none() && self.cluster.is_none() {
+            return Err(unusable("failed to determine current context"));
         }
-        self.override_entries(&mut kubeconfig);
-        let options =
-            KubeConfigOptions { context: context.clone(), cluster: self.cluster.clone(), user: self.user.clone() };
-        let entry = kubeconfig.contexts.iter().find(|entry| Some(&entry.name) == context.as_ref());
-        let of_context = entry.and_then(|entry| Some(entry.context.as_ref()?.cluster.clone()));
-        let cluster = self.cluster.clone().or(of_context);
-        let entry = kubeconfig.clusters.iter().find(|entry| Some(&entry.name) == cluster.as_ref());
-        let proxy_url = entry.and_then(|entry| entry.cluster.as_ref()?.proxy_url.clone());
-        let mut config = Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(|e| {
-            Error::could_not_run(format!("the kubeconfig cannot be used: {e}")).hint("see: kubectl config view")
-        })?;
-        config.proxy_url = proxy(proxy_url, &config.cluster_url)?;
+        let entry = kubeconfig.contexts.into_iter().find(|entry| Some(&entry.name) == context.as_ref());
+        // Without one, the flags say all that there is to say.
+        let Context { cluster, user, namespace, .. } = entry.and_then(|entry| entry.context).unwrap_or_default();
+        let (cluster, user) = (self.cluster.clone().unwrap_or(cluster), self.user.clone().or(user));
+        let entry = kubeconfig.clusters.into_iter().find(|entry| entry.name == cluster);
+        let cluster = self.overridden_cluster(entry.and_then(|entry| entry.cluster).unwrap_or_default());
+        let entry = kubeconfig.auth_infos.into_iter().find(|entry| Some(&entry.name) == user.as_ref());
+        let mut config = config_of(&cluster)?;
+        config.auth_info = self.overridden_user(entry.and_then(|entry| entry.auth_info).unwrap_or_default());
+        if let Some(exec) = config.auth_info.exec.as_mut().filter(|exec| exec.provide_cluster_info) {
+            exec.cluster = Some((&cluster).try_into().map_err(unusable)?);
+        }
+        if let Some(namespace) = self.namespace.clone().or(namespace) {
+            config.default_namespace = namespace;
+        }
         Ok((config, context.unwrap_or_default()))
     }
 
-    /// `KUBECONFIG` (a list of files, of which missing ones are left out, as kubectl does), else `~/.kube/config`.
-    fn kubeconfig_from_environment() -> Result<Option<Kubeconfig>> {
-        if let Some(list) = std::env::var_os("KUBECONFIG").filter(|list| !list.is_empty()) {
-            let mut merged: Option<Kubeconfig> = None;
-            for path in std::env::split_paths(&list).filter(|path| path.exists()) {
-                let next = read(&path)?;
-                merged = Some(match merged {
-                    Some(earlier) => earlier.merge(next).map_err(|e| {
-                        Error::could_not_run(format!("cannot read the kubeconfig: {e}"))
-                            .hint("see: kubectl config view")
-                    })?,
-                    None => next,
-                });
-            }
-            return Ok(merged);
+    fn overridden_cluster(&self, mut cluster: Cluster) -> Cluster {
+        if let Some(server) = &self.server {
+            // Another server has another name.
+            (cluster.server, cluster.tls_server_name) = (Some(server.clone()), None);
         }
-        let path = home().map(|home| home.join(".kube/config")).filter(|path| path.exists());
-        path.map(|path| read(&path)).transpose()
+        if let Some(file) = text(self.certificate_authority.as_ref()) {
+            (cluster.certificate_authority, cluster.certificate_authority_data) = (Some(file), None);
+            cluster.insecure_skip_tls_verify = None;
+        }
+        if let Some(insecure) = self.insecure_skip_tls_verify {
+            cluster.insecure_skip_tls_verify = Some(insecure);
+        }
+        if let Some(name) = &self.tls_server_name {
+            cluster.tls_server_name = Some(name.clone());
+        }
+        cluster
     }
 
-    /// Flags that change a cluster or a user are written over every entry: only one of them is used.
-    fn override_entries(&self, kubeconfig: &mut Kubeconfig) {
-        let path = |path: &Option<PathBuf>| path.as_ref().map(|p| p.to_string_lossy().into_owned());
-        for entry in &mut kubeconfig.clusters {
-            let cluster: &mut Cluster = entry.cluster.get_or_insert_default();
-            if let Some(server) = &self.server {
-                // Another server has another name.
-                (cluster.server, cluster.tls_server_name) = (Some(server.clone()), None);
-            }
-            if let Some(file) = path(&self.certificate_authority) {
-                (cluster.certificate_authority, cluster.certificate_authority_data) = (Some(file), None);
-                cluster.insecure_skip_tls_verify = None;
-            }
-            if let Some(insecure) = self.insecure_skip_tls_verify {
-                cluster.insecure_skip_tls_verify = Some(insecure);
-            }
-            if let Some(name) = &self.tls_server_name {
-                cluster.tls_server_name = Some(name.clone());
-            }
+    fn overridden_user(&self, mut user: AuthInfo) -> AuthInfo {
+        if let Some(token) = &self.token {
+            // A client certificate stays beside it, as with kubectl, and the server prefers that.
+            user.token = Some(token.clone().into());
+            (user.username, user.password, user.token_file) = (None, None, None);
+            (user.exec, user.auth_provider) = (None, None);
         }
-        for entry in &mut kubeconfig.auth_infos {
-            let user: &mut AuthInfo = entry.auth_info.get_or_insert_default();
-            if let Some(token) = &self.token {
-                // A client certificate stays beside it, as with kubectl, and the server prefers that.
-                user.token = Some(token.clone().into());
-                (user.username, user.password, user.token_file) = (None, None, None);
-                (user.exec, user.auth_provider) = (None, None);
-            }
-            if let Some(file) = path(&self.client_certificate) {
-                (user.client_certificate, user.client_certificate_data) = (Some(file), None);
-            }
-            if let Some(file) = path(&self.client_key) {
-                (user.client_key, user.client_key_data) = (Some(file), None);
-            }
-            if let Some(name) = &self.as_user {
-                user.impersonate = Some(name.clone());
-            }
-            if let Some(uid) = &self.as_uid {
-                user.impersonate_uid = Some(uid.clone());
-            }
-            if !self.as_group.is_empty() {
-                user.impersonate_groups = Some(self.as_group.clone());
-            }
-            if !self.as_user_extra.is_empty() {
-                let mut extra: HashMap<_, Vec<_>> = HashMap::new();
-                for (key, value) in self.as_user_extra.iter().cloned() {
-                    extra.entry(key).or_default().push(value);
-                }
-                user.impersonate_user_extra = Some(extra);
-            }
+        if let Some(file) = text(self.client_certificate.as_ref()) {
+            (user.client_certificate, user.client_certificate_data) = (Some(file), None);
         }
+        if let Some(file) = text(self.client_key.as_ref()) {
+            (user.client_key, user.client_key_data) = (Some(file), None);
+        }
+        if let Some(name) = &self.as_user {
+            user.impersonate = Some(name.clone());
+        }
+        if let Some(uid) = &self.as_uid {
+            user.impersonate_uid = Some(uid.clone());
+        }
+        if !self.as_group.is_empty() {
+            user.impersonate_groups = Some(self.as_group.clone());
+        }
+        if !self.as_user_extra.is_empty() {
+            let mut extra: HashMap<_, Vec<_>> = HashMap::new();
+            for (key, value) in self.as_user_extra.iter().cloned() {
+                extra.entry(key).or_default().push(value);
+            }
+            user.impersonate_user_extra = Some(extra);
+        }
+        user
     }
+}
+
+/// How a server is reached. kube has this too, but fails on any `NO_PROXY` that is not as it wants it, such as `a,*`.
+fn config_of(cluster: &Cluster) -> Result<Config> {
+    let server = cluster.server.as_deref().unwrap_or_default();
+    let mut config = Config::new(server.parse().map_err(|e| unusable(format!("the server {server:?}: {e}")))?);
+    let data = cluster.certificate_authority_data.as_ref().filter(|data| !data.is_empty());
+    let file = cluster.certificate_authority.as_ref().filter(|file| !file.is_empty());
+    let authority = match (data, file) {
+        (Some(data), _) => {
+            Some(STANDARD.decode(data).map_err(|e| unusable(format!("certificate-authority-data: {e}")))?)
+        }
+        (None, Some(file)) => Some(fs::read(file).map_err(|e| unusable(format!("certificate-authority {file}: {e}")))?),
+        (None, None) => None,
+    };
+    if let Some(authority) = authority {
+        let blocks = pem::parse_many(authority).map_err(|e| unusable(format!("the certificate authority: {e}")))?;
+        let certificates = blocks.into_iter().filter(|block| block.tag() == "CERTIFICATE");
+        config.root_cert = Some(certificates.map(pem::Pem::into_contents).collect());
+    }
+    config.accept_invalid_certs = cluster.insecure_skip_tls_verify.unwrap_or_default();
+    config.disable_compression = cluster.disable_compression.unwrap_or_default();
+    config.tls_server_name.clone_from(&cluster.tls_server_name);
+    config.proxy_url = proxy(cluster.proxy_url.clone(), &config.cluster_url)?;
+    Ok(config)
+}
+
+fn unusable(why: impl std::fmt::Display) -> Error {
+    Error::could_not_run(format!("the kubeconfig cannot be used: {why}")).hint("see: kubectl config view")
+}
+
+fn text(path: Option<&PathBuf>) -> Option<String> {
+    path.map(|path| path.to_string_lossy().into_owned())
 }
 
 fn key_value(text: &str) -> Result<(String, String), &'static str> {
@@ -351,12 +382,14 @@ fn proxy(of_kubeconfig: Option<String>, server: &Uri) -> Result<Option<Uri>> {
     };
     let of_environment = || {
         let host = server.host()?.trim_matches(['[', ']']);
+        let is_plain = server.scheme_str() == Some("http");
         if host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback()) {
             return None;
         }
-        let proxy = variable(if server.scheme_str() == Some("http") { "HTTP_PROXY" } else { "HTTPS_PROXY" })?;
-        let matcher = Matcher::builder().all(proxy.clone()).no(variable("NO_PROXY").unwrap_or_default()).build();
-        matcher.intercept(server).map(|_| proxy)
+        let proxy = variable(if is_plain { "HTTP_PROXY" } else { "HTTPS_PROXY" })?;
+        let port = server.port_u16().unwrap_or(if is_plain { 80 } else { 443 });
+        let exempt = variable("NO_PROXY").is_some_and(|list| is_exempt(&list, host, port));
+        Some(proxy).filter(|_| !exempt)
     };
     let Some(proxy) = of_kubeconfig.filter(|proxy| !proxy.is_empty()).or_else(of_environment) else { return Ok(None) };
     let with_scheme = if proxy.contains("://") { proxy.clone() } else { format!("http://{proxy}") };
@@ -364,6 +397,42 @@ fn proxy(of_kubeconfig: Option<String>, server: &Uri) -> Result<Option<Uri>> {
         Error::could_not_run(format!("the proxy {proxy:?} is no address: {e}"))
             .hint("it stands in the kubeconfig (proxy-url) or in HTTPS_PROXY")
     })
+}
+
+/// Whether `NO_PROXY` names this server, as Go reads it: `*`, addresses, networks, and domains with all that is in them, or
+/// without themselves if they begin with a dot; all but networks with or without a port.
+fn is_exempt(no_proxy: &str, host: &str, port: u16) -> bool {
+    let (host, ip) = (host.to_lowercase(), host.parse::<IpAddr>().ok());
+    no_proxy.split(',').any(|entry| {
+        let entry = entry.trim().to_lowercase();
+        if entry == "*" {
+            return true;
+        }
+        if let Ok(network) = entry.parse::<IpNet>() {
+            return ip.is_some_and(|ip| network.contains(&ip));
+        }
+        // The colons of an IPv6 address begin no port.
+        let (name, of_port) = match entry.rsplit_once(':') {
+            Some((name, of_port)) if !name.contains(':') || name.ends_with(']') => (name, Some(of_port)),
+            _ => (entry.as_str(), None),
+        };
+        if of_port.is_some_and(|of_port| of_port != port.to_string()) {
+            return false;
+        }
+        match (ip, name.trim_matches(['[', ']']).parse::<IpAddr>()) {
+            (Some(ip), named) => named == Ok(ip),
+            (None, Ok(_)) => false,
+            (None, Err(_)) => match name.strip_prefix("*.").or_else(|| name.strip_prefix('.')) {
+                Some(domain) => is_in(&host, domain),
+                None => host == name || is_in(&host, name),
+            },
+        }
+    })
+}
+
+/// Whether a host is in a domain and not that domain itself.
+fn is_in(host: &str, domain: &str) -> bool {
+    !domain.is_empty() && host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'))
 }
 
 /// How messages name the API server.
@@ -404,4 +473,50 @@ fn show_warnings<B>(response: Response<B>, shown: &Mutex<BTreeSet<String>>, sile
         }
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_proxy_is_read_as_go_reads_it() {
+        for (no_proxy, exempt) in [
+            ("*", true),
+            (" other.org , * ", true),
+            ("api.example.com", true),
+            ("API.Example.com", true),
+            ("api.example.com:6443", true),
+            ("api.example.com:443", false),
+            ("example.com", true),
+            (".example.com", true),
+            ("*.example.com", true),
+            ("*.example.com:6443", true),
+            (".com:443", false),
+            // A domain that begins with a dot is not that host itself.
+            (".api.example.com", false),
+            ("*.api.example.com", false),
+            ("ample.com", false),
+            ("10.0.0.0/8", false),
+            ("10.1.2.3", false),
+            (",,:6443,", false),
+        ] {
+            assert_eq!(is_exempt(no_proxy, "api.example.com", 6443), exempt, "{no_proxy}");
+        }
+        for (no_proxy, host, exempt) in [
+            ("*", "10.1.2.3", true),
+            ("10.0.0.0/8", "10.1.2.3", true),
+            ("10.0.0.0/16", "10.1.2.3", false),
+            ("10.1.2.3", "10.1.2.3", true),
+            ("10.1.2.3:443", "10.1.2.3", true),
+            ("10.1.2.3:6443", "10.1.2.3", false),
+            (".3", "10.1.2.3", false),
+            ("fd00::/8", "fd00::7", true),
+            ("fd00::7", "fd00::7", true),
+            ("[fd00::7]:443", "fd00::7", true),
+            ("[fd00::7]:6443", "fd00::7", false),
+        ] {
+            assert_eq!(is_exempt(no_proxy, host, 443), exempt, "{no_proxy} {host}");
+        }
+    }
 }

@@ -261,9 +261,23 @@ fn proxies() {
     assert_eq!(used(parts.both(&plain, &[], &[("HTTPS_PROXY", &proxy)])), (0, true));
     assert_eq!(used(parts.both(&plain, &[], &[("https_proxy", schemeless)])), (0, true));
     assert_eq!(used(parts.both(&plain, &[], &[("HTTP_PROXY", &proxy)])), (3, false));
-    for no_proxy in ["api.nowhere.invalid", ".invalid", "example.com,nowhere.invalid", "*"] {
+    for (no_proxy, exempt) in [
+        ("api.nowhere.invalid", true),
+        ("example.com,nowhere.invalid", true),
+        (".invalid", true),
+        ("*.nowhere.invalid", true),
+        ("nowhere.invalid:6443", true),
+        ("API.nowhere.INVALID:6443", true),
+        ("example.com , *", true),
+        (".api.nowhere.invalid", false),
+        ("*.api.nowhere.invalid", false),
+        ("where.invalid", false),
+        ("nowhere.invalid:443", false),
+        ("0.0.0.0/0", false),
+    ] {
         let environment = [("HTTPS_PROXY", proxy.as_str()), ("NO_PROXY", no_proxy)];
-        assert_eq!(used(parts.both(&plain, &[], &environment)), (3, false), "{no_proxy}");
+        let expected = if exempt { (3, false) } else { (0, true) };
+        assert_eq!(used(parts.both(&plain, &[], &environment)), expected, "{no_proxy}");
     }
     // The proxy's own name there is of no matter, and this machine is reached without one.
     let environment = [("HTTPS_PROXY", proxy.as_str()), ("NO_PROXY", "127.0.0.1")];
@@ -271,6 +285,22 @@ fn proxies() {
     if parts.server.contains("127.0.0.1") {
         let local = parts.desk.path().join("config");
         assert_eq!(used(parts.both(local.to_str().unwrap(), &[], &[("HTTPS_PROXY", &proxy)])), (0, false));
+        // Another address of this machine, which nobody takes for one.
+        let (_, port) = parts.server.rsplit_once(':').unwrap();
+        let here = ["--server", &parts.server.replace("127.0.0.1", "0.0.0.0"), "--tls-server-name", "kubernetes"];
+        for (no_proxy, exempt) in [
+            ("", false),
+            ("0.0.0.0", true),
+            (&format!("0.0.0.0:{port}"), true),
+            ("0.0.0.0:443", false),
+            ("127.0.0.0/8, 0.0.0.0/8", true),
+            ("127.0.0.0/8", false),
+            ("::/0,0", false),
+            ("example.com,*", true),
+        ] {
+            let environment = [("HTTPS_PROXY", proxy.as_str()), ("NO_PROXY", no_proxy)];
+            assert_eq!(used(parts.both(&plain, &here, &environment)), (0, !exempt), "{no_proxy}");
+        }
     }
 }
 
