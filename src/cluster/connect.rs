@@ -15,16 +15,21 @@ use ipnet::IpNet;
 use kube::Client;
 use kube::client::ClientBuilder;
 use kube::config::{AuthInfo, Cluster, Config, Context, Kubeconfig, NamedAuthInfo, NamedCluster, NamedContext};
-use tower::BoxError;
+use tower::buffer::BufferLayer;
+use tower::filter::AsyncFilterLayer;
 use tower::timeout::TimeoutLayer;
-use tower::util::{MapErrLayer, MapRequestLayer, MapResponseLayer, option_layer};
+use tower::util::{MapErrLayer, MapResponseLayer, option_layer};
+use tower::{BoxError, ServiceBuilder};
 
 use super::credentials;
+use super::oidc::Home;
 use crate::error::{Error, NoAnswer, Result};
 use crate::output;
 
 /// How long the API server may take to begin an answer.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+/// More requests than are ever sent at the same time.
+const MANY: usize = 1024;
 
 /// kubectl's connection flags, with its spelling and meaning.
 #[derive(Debug, Clone, Default, Args)]
@@ -124,9 +129,8 @@ impl ConnectionArgs {
         self.connect_as(true).await
     }
 
-    #[expect(clippy::unused_async, reason = "whoever gives credentials may have to be waited for")]
     async fn connect_as(&self, silent: bool) -> Result<Connection> {
-        let (mut config, context) = self.config()?;
+        let (mut config, context, user) = self.config()?;
         let answer_within = Some(self.request_timeout.unwrap_or(DEFAULT_TIMEOUT)).filter(|timeout| !timeout.is_zero());
         config.connect_timeout = answer_within;
         config.headers.push((
@@ -135,11 +139,17 @@ impl ConnectionArgs {
         ));
         let namespace = config.default_namespace.clone();
         let server = server_name(&config);
-        let token = credentials::load(&mut config.auth_info, silent)?;
+        let home = user.and_then(|user| Some(Home { file: self.file_of(&user)?, user }));
+        let token = credentials::load(&mut config.auth_info, silent, home, answer_within).await?;
+        let authorized = token.map(|token| {
+            let authorize = AsyncFilterLayer::new(move |sent| token.clone().authorize(sent));
+            // The filter wants a service that it can clone.
+            ServiceBuilder::new().layer(authorize).layer(BufferLayer::new(MANY))
+        });
         let shown = Arc::new(Mutex::new(BTreeSet::new()));
         let client = ClientBuilder::try_from(config)
             .map_err(Error::from)?
-            .with_layer(&option_layer(token.map(|token| MapRequestLayer::new(move |sent| token.authorize(sent)))))
+            .with_layer(&option_layer(authorized))
             .with_layer(&MapResponseLayer::new(move |response| show_warnings(response, &shown, silent)))
             // Until an answer begins: a forward or a log may then go on for as long as it likes.
             .with_layer(&option_layer(answer_within.map(TimeoutLayer::new)))
@@ -191,6 +201,12 @@ impl ConnectionArgs {
         Ok(merged)
     }
 
+    /// The kubeconfig that a user is read from: the first that has it.
+    fn file_of(&self, user: &str) -> Option<PathBuf> {
+        let has = |file: &Kubeconfig| file.auth_infos.iter().any(|entry| entry.name == user);
+        self.files().into_iter().find(|path| read(path).is_ok_and(|file| has(&file)))
+    }
+
     /// What there is in the kubeconfig, by name; nothing where it cannot be read.
     pub fn kubeconfig_names(&self) -> KubeconfigNames {
         let kubeconfig = self.kubeconfig().ok().flatten().unwrap_or_default();
@@ -201,8 +217,8 @@ impl ConnectionArgs {
         }
     }
 
-    /// What to connect with, and the name of the context that it is from.
-    fn config(&self) -> Result<(Config, String)> {
+    /// What to connect with, and the names of the context and of the user that it is from.
+    fn config(&self) -> Result<(Config, String, Option<String>)> {
         let of_user = self.as_uid.is_some() || !self.as_group.is_empty() || !self.as_user_extra.is_empty();
         if of_user && self.as_user.is_none() {
             return Err(Error::usage("--as-uid, --as-group and --as-user-extra need a user to impersonate")
@@ -238,7 +254,7 @@ impl ConnectionArgs {
         if let Some(namespace) = self.namespace.clone().or(namespace) {
             config.default_namespace = namespace;
         }
-        Ok((config, context.unwrap_or_default()))
+        Ok((config, context.unwrap_or_default(), user))
     }
 
     fn overridden_cluster(&self, mut cluster: Cluster) -> Cluster {
@@ -293,7 +309,7 @@ impl ConnectionArgs {
 }
 
 /// How a server is reached. kube has this too, but fails on any `NO_PROXY` that is not as it wants it, such as `a,*`.
-fn config_of(cluster: &Cluster) -> Result<Config> {
+pub(super) fn config_of(cluster: &Cluster) -> Result<Config> {
     let server = cluster.server.as_deref().unwrap_or_default();
     let mut config = Config::new(server.parse().map_err(|e| unusable(format!("the server {server:?}: {e}")))?);
     let data = cluster.certificate_authority_data.as_ref().filter(|data| !data.is_empty());

@@ -13,6 +13,7 @@ pub mod flink_rest;
 pub mod ha;
 mod health;
 pub mod membership;
+mod oidc;
 mod paging;
 pub mod preflight;
 pub mod probe;

@@ -1,9 +1,13 @@
 //! From a kubeconfig to a server, or to the reason why not: exit status 3.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::process::Command;
 use std::sync::mpsc;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::json;
 
 use crate::support::{Home, NoServer, kubeconfig};
 
@@ -283,4 +287,111 @@ fn credential_plugins_run_once_and_again_when_their_token_has_expired() {
     let (count, token) = runs("2020-01-01T00:00:00Z");
     assert!(count > 1 && token == format!("token-{count}"), "{count} {token}");
     insta::assert_snapshot!(std::fs::read_to_string(home.path().join("info")).unwrap(), @r#"{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","spec":{"interactive":false}} from-config"#);
+}
+
+/// An OIDC issuer that gives for each refresh token the next one, and with it an ID token that has expired.
+fn issuer() -> (String, mpsc::Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let endpoint = json!({"token_endpoint": format!("{address}/token")}).to_string();
+    let (told, asked) = mpsc::channel();
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let mut client = BufReader::new(client.unwrap());
+            let (mut line, mut length) = (String::new(), 0);
+            client.read_line(&mut line).unwrap();
+            let is_discovery = line.starts_with("GET /.well-known/openid-configuration ");
+            while line != "\r\n" {
+                line.clear();
+                client.read_line(&mut line).unwrap();
+                if let Some(value) = line.to_lowercase().strip_prefix("content-length: ") {
+                    length = value.trim().parse().unwrap();
+                }
+            }
+            let mut body = vec![0; length];
+            client.read_exact(&mut body).unwrap();
+            let body = String::from_utf8(body).unwrap();
+            let answer = if is_discovery {
+                endpoint.clone()
+            } else {
+                let given: u32 = body.rsplit_once("refresh_token=").unwrap().1.parse().unwrap();
+                let _ = told.send(body);
+                json!({"id_token": id_token(given + 1), "refresh_token": (given + 1).to_string()}).to_string()
+            };
+            let _ = write!(
+                client.get_mut(),
+                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{answer}",
+                answer.len()
+            );
+        }
+    });
+    (address, asked)
+}
+
+/// One that has expired.
+fn id_token(number: u32) -> String {
+    format!("header.{}.{number}", URL_SAFE_NO_PAD.encode("{\"exp\": 1.7e9}"))
+}
+
+#[test]
+fn an_oidc_issuer_is_asked_for_each_token_once() {
+    let home = Home::new();
+    let ((address, heads), (issuer, asked)) = (recorder(), issuer());
+    let provider = format!(
+        "{{auth-provider: {{name: oidc, config: {{client-id: me, idp-issuer-url: \"{issuer}/\", id-token: {}, \
+         refresh-token: '1'}}}}}}",
+        id_token(1)
+    );
+    home.file(".kube/config", &(kubeconfig(&address).replace("{token: t}", &provider) + "other: [kept, 'yes']\n"));
+
+    // Whoever presses TAB may be gone before the next token is written down.
+    let mut tab = home.command(&["--", "status", ""]);
+    assert_eq!(home.show(tab.env("KUBECTL_FLINK_COMPLETE", "kubectl")), ":4\n");
+    assert_eq!(asked.try_iter().count(), 0);
+
+    home.run(&["status"]);
+    let asked: Vec<_> = asked.try_iter().collect();
+    assert!(asked.len() > 1, "asked again when the token has expired: {asked:?}");
+    for (index, form) in asked.iter().enumerate() {
+        assert_eq!(form, &format!("grant_type=refresh_token&refresh_token={}", index + 1));
+    }
+    let last = u32::try_from(asked.len()).unwrap() + 1;
+    let authorization = format!("authorization: bearer {}", id_token(last).to_lowercase());
+    assert!(heads.try_iter().any(|head| head.lines().any(|line| line == authorization)));
+    let config = std::fs::read_to_string(home.path().join(".kube/config")).unwrap();
+    insta::assert_snapshot!(
+        config.replace(&address, "ADDRESS").replace(&issuer, "ISSUER").replace(&id_token(last), "TOKEN")
+            .replace(&last.to_string(), "LAST"), @r#"
+    apiVersion: v1
+    kind: Config
+    current-context: here
+    clusters:
+    - name: c
+      cluster:
+        server: ADDRESS
+    users:
+    - name: u
+      user:
+        auth-provider:
+          name: oidc
+          config:
+            client-id: me
+            idp-issuer-url: ISSUER/
+            id-token: TOKEN
+            refresh-token: "LAST"
+    contexts:
+    - name: here
+      context:
+        cluster: c
+        user: u
+        namespace: team
+    - name: there
+      context:
+        cluster: c
+        user: u
+    other:
+    - kept
+    - "yes"
+    "#);
+    assert!(!home.path().join(".kube/config.lock").exists());
 }

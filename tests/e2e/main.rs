@@ -35,6 +35,7 @@ mod ha;
 #[path = "../ha/handle.rs"]
 mod handle;
 mod ids;
+mod oidc;
 mod probe;
 mod races;
 mod render;
