@@ -4,6 +4,7 @@ use http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
 use kube::core::Status;
+use kube::core::response::StatusCause;
 use serde_json::{Value, json};
 
 use super::{Connection, FIELD_MANAGER};
@@ -107,14 +108,12 @@ pub async fn apply(
     live: Option<&DynamicObject>,
     options: ApplyOptions,
 ) -> Result<Applied> {
-    let client_side = live.is_some_and(|live| without_client_side_manager(live).is_some());
     let mut before = live.cloned();
-    if client_side && !options.dry_run {
+    if !options.dry_run {
         before = take_over(connection, target, before).await?;
     }
-    let params = PatchParams {
-        // In a dry run the managers stay as they are; what is taken over in earnest is forced there.
-        force: options.force || (client_side && options.dry_run),
+    let mut params = PatchParams {
+        force: options.force,
         dry_run: options.dry_run,
         ..PatchParams::apply(FIELD_MANAGER).validation_strict()
     };
@@ -124,7 +123,16 @@ pub async fn apply(
         let request = kube::core::Request::new(target.collection())
             .patch(name(&target.object), &params, &Patch::Apply(&target.object))
             .map_err(kube::Error::BuildRequest)?;
-        let (status, after) = send(connection, request).await.map_err(|error| explain(error, target))?;
+        let (status, after) = match send(connection, request).await {
+            // In a dry run the managers stay as they are; what is taken over in earnest is forced here.
+            Err(kube::Error::Api(status))
+                if options.dry_run && !params.force && conflicts_with_client_side(&status, before.as_ref()) =>
+            {
+                params.force = true;
+                continue;
+            }
+            sent => sent.map_err(|error| explain(error, target))?,
+        };
         // What a dry run answers is made from the object of that moment, and has its version. Where someone wrote in
         // between (a Deployment's revision, a claim's volume), that is no difference of ours: look again.
         let current = if status == StatusCode::CREATED { None } else { version(&after) };
@@ -179,17 +187,24 @@ async fn send(connection: &Connection, request: Request<Vec<u8>>) -> kube::Resul
     serde_json::from_slice(&body).map(|object| (code, object)).map_err(kube::Error::SerdeError)
 }
 
+/// The fields of other managers that a server-side apply was refused for.
+fn conflicts(status: &Status) -> impl Iterator<Item = &StatusCause> {
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    causes.filter(|cause| cause.reason == "FieldManagerConflict")
+}
+
+/// Whether all of them are of client-side `kubectl apply`, which [`take_over`] takes them from.
+fn conflicts_with_client_side(status: &Status, live: Option<&DynamicObject>) -> bool {
+    let Some((_, client_side)) = live.and_then(client_side_manager) else { return false };
+    let owner = format!("conflict with {}", client_side["manager"]);
+    conflicts(status).count() > 0 && conflicts(status).all(|cause| cause.message.starts_with(&owner))
+}
+
 /// Conflicts and refusals in the words of what to do next.
 fn explain(error: kube::Error, target: &Target) -> Error {
     let kube::Error::Api(status) = &error else { return error.into() };
     let what = reference(&target.object);
-    let fields: Vec<_> = status
-        .details
-        .iter()
-        .flat_map(|details| &details.causes)
-        .filter(|cause| cause.reason == "FieldManagerConflict")
-        .map(|cause| format!("{} ({})", cause.field, cause.message))
-        .collect();
+    let fields: Vec<_> = conflicts(status).map(|cause| format!("{} ({})", cause.field, cause.message)).collect();
     if !fields.is_empty() {
         let fields = fields.join(", ");
         return Error::could_not_run(format!("{what} has fields that another field manager owns: {fields}"))
@@ -242,9 +257,9 @@ pub fn content(object: &DynamicObject) -> Value {
     value
 }
 
-/// The managed fields of an object that client-side `kubectl apply` made, with its part given to us; None where it has
-/// no part, or no longer.
-fn without_client_side_manager(live: &DynamicObject) -> Option<Vec<Value>> {
+/// The managed fields of an object that client-side `kubectl apply` made: all others' parts, and its own; None where it has no
+/// part, or no longer.
+fn client_side_manager(live: &DynamicObject) -> Option<(Vec<Value>, Value)> {
     let entries = serde_json::to_value(live.metadata.managed_fields.as_ref()?).ok()?;
     let mut entries: Vec<Value> = entries.as_array()?.clone();
     let annotation = format!("f:{LAST_APPLIED}");
@@ -255,6 +270,12 @@ fn without_client_side_manager(live: &DynamicObject) -> Option<Vec<Value>> {
     };
     let position = entries.iter().position(is_client_side)?;
     let client_side = entries.remove(position);
+    Some((entries, client_side))
+}
+
+/// Those managed fields with the part of client-side `kubectl apply` given to us.
+fn without_client_side_manager(live: &DynamicObject) -> Option<Vec<Value>> {
+    let (mut entries, client_side) = client_side_manager(live)?;
     let ours = entries.iter_mut().find(|entry| {
         entry["manager"] == FIELD_MANAGER
             && entry["operation"] == "Apply"

@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
-use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,18 +10,17 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use http::{HeaderValue, Response, Uri, header};
-use ipnet::IpNet;
 use kube::Client;
 use kube::client::ClientBuilder;
-use kube::config::{AuthInfo, Cluster, Config, Context, Kubeconfig, NamedAuthInfo, NamedCluster, NamedContext};
+use kube::config::{AuthInfo, Cluster, Config, Context, Kubeconfig};
 use tower::buffer::BufferLayer;
 use tower::filter::AsyncFilterLayer;
 use tower::timeout::TimeoutLayer;
 use tower::util::{MapErrLayer, MapResponseLayer, option_layer};
 use tower::{BoxError, ServiceBuilder};
 
-use super::credentials;
 use super::oidc::Home;
+use super::{credentials, kubeconfig, proxy};
 use crate::error::{Error, NoAnswer, Result};
 use crate::output;
 
@@ -139,7 +137,8 @@ impl ConnectionArgs {
         ));
         let namespace = config.default_namespace.clone();
         let server = server_name(&config);
-        let home = user.and_then(|user| Some(Home { file: self.file_of(&user)?, user }));
+        let home =
+            user.and_then(|user| Some(Home { file: kubeconfig::file_of(self.kubeconfig.as_deref(), &user)?, user }));
         let token = credentials::load(&mut config.auth_info, silent, home, answer_within).await?;
         let authorized = token.map(|token| {
             let authorize = AsyncFilterLayer::new(move |sent| token.clone().authorize(sent));
@@ -163,53 +162,26 @@ impl ConnectionArgs {
     /// # Errors
     /// There is a kubeconfig, and it cannot be read.
     pub fn namespace_offline(&self) -> Result<String> {
-        if let Some(namespace) = &self.namespace {
-            return Ok(namespace.clone());
+        if let Some(namespace) = given(self.namespace.as_deref()) {
+            return Ok(namespace.to_owned());
         }
-        let Some(kubeconfig) = self.kubeconfig()? else { return Ok("default".to_owned()) };
-        let context = self.context.as_ref().or(kubeconfig.current_context.as_ref());
-        let entry = kubeconfig.contexts.iter().find(|entry| Some(&entry.name) == context);
-        let namespace = entry.and_then(|entry| entry.context.as_ref()?.namespace.clone());
-        Ok(namespace.unwrap_or_else(|| "default".to_owned()))
+        let kubeconfig = kubeconfig::load(self.kubeconfig.as_deref())?.unwrap_or_default();
+        Ok(namespace_of(self.chosen_context(&kubeconfig)?.1.namespace))
     }
 
-    /// The one of `--kubeconfig`; else those of `KUBECONFIG`, a list, of which missing ones are left out, as kubectl does; else
-    /// `~/.kube/config`.
-    fn files(&self) -> Vec<PathBuf> {
-        if let Some(path) = &self.kubeconfig {
-            return vec![path.clone()];
-        }
-        let mut files: Vec<_> = match std::env::var_os("KUBECONFIG").filter(|list| !list.is_empty()) {
-            Some(list) => std::env::split_paths(&list).collect(),
-            None => home().map(|home| home.join(".kube/config")).into_iter().collect(),
+    /// The context of `--context`, else the current one, with its name; both are empty where there is none.
+    fn chosen_context(&self, kubeconfig: &Kubeconfig) -> Result<(String, Context)> {
+        let Some(name) = given(self.context.as_deref()).or(kubeconfig.current_context.as_deref()) else {
+            return Ok((String::new(), Context::default()));
         };
-        files.retain(|path| path.exists());
-        files
-    }
-
-    fn kubeconfig(&self) -> Result<Option<Kubeconfig>> {
-        let mut merged: Option<Kubeconfig> = None;
-        for path in self.files() {
-            let next = read(&path)?;
-            merged = Some(match merged {
-                Some(earlier) => earlier.merge(next).map_err(|e| {
-                    Error::could_not_run(format!("cannot read the kubeconfig: {e}")).hint("see: kubectl config view")
-                })?,
-                None => next,
-            });
-        }
-        Ok(merged)
-    }
-
-    /// The kubeconfig that a user is read from: the first that has it.
-    fn file_of(&self, user: &str) -> Option<PathBuf> {
-        let has = |file: &Kubeconfig| file.auth_infos.iter().any(|entry| entry.name == user);
-        self.files().into_iter().find(|path| read(path).is_ok_and(|file| has(&file)))
+        named("context", Some(name), kubeconfig.contexts.iter().map(|entry| entry.name.as_str()))?;
+        let entry = kubeconfig.contexts.iter().find(|entry| entry.name == name);
+        Ok((name.to_owned(), entry.and_then(|entry| entry.context.clone()).unwrap_or_default()))
     }
 
     /// What there is in the kubeconfig, by name; nothing where it cannot be read.
     pub fn kubeconfig_names(&self) -> KubeconfigNames {
-        let kubeconfig = self.kubeconfig().ok().flatten().unwrap_or_default();
+        let kubeconfig = kubeconfig::load(self.kubeconfig.as_deref()).ok().flatten().unwrap_or_default();
         KubeconfigNames {
             contexts: kubeconfig.contexts.into_iter().map(|entry| entry.name).collect(),
             clusters: kubeconfig.clusters.into_iter().map(|entry| entry.name).collect(),
@@ -219,48 +191,41 @@ impl ConnectionArgs {
 
     /// What to connect with, and the names of the context and of the user that it is from.
     fn config(&self) -> Result<(Config, String, Option<String>)> {
-        let of_user = self.as_uid.is_some() || !self.as_group.is_empty() || !self.as_user_extra.is_empty();
-        if of_user && self.as_user.is_none() {
-            return Err(Error::usage("--as-uid, --as-group and --as-user-extra need a user to impersonate")
-                .hint("name one with --as"));
-        }
-        let kubeconfig = match self.kubeconfig()?.or_else(in_pod) {
+        let there = kubeconfig::load(self.kubeconfig.as_deref())?;
+        let is_empty = there.as_ref().is_none_or(kubeconfig::is_empty);
+        // A pod's token is for its own server only.
+        let of_pod = if is_empty && given(self.server.as_deref()).is_none() { kubeconfig::in_pod() } else { None };
+        let kubeconfig = match of_pod.or(there) {
             Some(kubeconfig) => kubeconfig,
-            None if self.server.is_some() => Kubeconfig::default(),
-            None => return Err(no_kubeconfig()),
+            None if given(self.server.as_deref()).is_some() => Kubeconfig::default(),
+            None => return Err(kubeconfig::missing()),
         };
-        let context = self.context.clone().or(kubeconfig.current_context);
-        let contexts = kubeconfig.contexts.iter().map(|entry| entry.name.as_str());
-        named("context", context.as_deref(), contexts)?;
+        let (context, Context { cluster, user, namespace, .. }) = self.chosen_context(&kubeconfig)?;
         let users = kubeconfig.auth_infos.iter().map(|entry| entry.name.as_str());
-        named("user", self.user.as_deref(), users)?;
+        named("user", given(self.user.as_deref()), users)?;
         let clusters = kubeconfig.clusters.iter().map(|entry| entry.name.as_str());
-        named("cluster", self.cluster.as_deref(), clusters)?;
-        if context.is_none() && self.server.is_none() && self.cluster.is_none() {
-            return Err(unusable("failed to determine current context"));
-        }
-        let entry = kubeconfig.contexts.into_iter().find(|entry| Some(&entry.name) == context.as_ref());
-        // Without one, the flags say all that there is to say.
-        let Context { cluster, user, namespace, .. } = entry.and_then(|entry| entry.context).unwrap_or_default();
-        let (cluster, user) = (self.cluster.clone().unwrap_or(cluster), self.user.clone().or(user));
+        named("cluster", given(self.cluster.as_deref()), clusters)?;
+        let cluster = given(self.cluster.as_deref()).map_or(cluster, str::to_owned);
+        let user = given(self.user.as_deref()).map(str::to_owned).or(user);
         let entry = kubeconfig.clusters.into_iter().find(|entry| entry.name == cluster);
-        let cluster = self.overridden_cluster(entry.and_then(|entry| entry.cluster).unwrap_or_default());
+        let mut cluster = self.overridden_cluster(entry.and_then(|entry| entry.cluster).unwrap_or_default());
         let entry = kubeconfig.auth_infos.into_iter().find(|entry| Some(&entry.name) == user.as_ref());
+        let auth_info = self.overridden_user(entry.and_then(|entry| entry.auth_info).unwrap_or_default())?;
+        cluster.server = cluster.server.as_deref().map(|server| with_scheme(server, &cluster, &auth_info));
         let mut config = config_of(&cluster)?;
-        config.auth_info = self.overridden_user(entry.and_then(|entry| entry.auth_info).unwrap_or_default());
+        config.auth_info = auth_info;
         if let Some(exec) = config.auth_info.exec.as_mut().filter(|exec| exec.provide_cluster_info) {
             exec.cluster = Some((&cluster).try_into().map_err(unusable)?);
         }
-        if let Some(namespace) = self.namespace.clone().or(namespace) {
-            config.default_namespace = namespace;
-        }
-        Ok((config, context.unwrap_or_default(), user))
+        config.default_namespace =
+            given(self.namespace.as_deref()).map_or_else(|| namespace_of(namespace), str::to_owned);
+        Ok((config, context, user))
     }
 
     fn overridden_cluster(&self, mut cluster: Cluster) -> Cluster {
-        if let Some(server) = &self.server {
+        if let Some(server) = given(self.server.as_deref()) {
             // Another server has another name.
-            (cluster.server, cluster.tls_server_name) = (Some(server.clone()), None);
+            (cluster.server, cluster.tls_server_name) = (Some(server.to_owned()), None);
         }
         if let Some(file) = text(self.certificate_authority.as_ref()) {
             (cluster.certificate_authority, cluster.certificate_authority_data) = (Some(file), None);
@@ -269,16 +234,16 @@ impl ConnectionArgs {
         if let Some(insecure) = self.insecure_skip_tls_verify {
             cluster.insecure_skip_tls_verify = Some(insecure);
         }
-        if let Some(name) = &self.tls_server_name {
-            cluster.tls_server_name = Some(name.clone());
+        if let Some(name) = given(self.tls_server_name.as_deref()) {
+            cluster.tls_server_name = Some(name.to_owned());
         }
         cluster
     }
 
-    fn overridden_user(&self, mut user: AuthInfo) -> AuthInfo {
-        if let Some(token) = &self.token {
+    fn overridden_user(&self, mut user: AuthInfo) -> Result<AuthInfo> {
+        if let Some(token) = given(self.token.as_deref()) {
             // A client certificate stays beside it, as with kubectl, and the server prefers that.
-            user.token = Some(token.clone().into());
+            user.token = Some(token.to_owned().into());
             (user.username, user.password, user.token_file) = (None, None, None);
             (user.exec, user.auth_provider) = (None, None);
         }
@@ -288,11 +253,11 @@ impl ConnectionArgs {
         if let Some(file) = text(self.client_key.as_ref()) {
             (user.client_key, user.client_key_data) = (Some(file), None);
         }
-        if let Some(name) = &self.as_user {
-            user.impersonate = Some(name.clone());
+        if let Some(name) = given(self.as_user.as_deref()) {
+            user.impersonate = Some(name.to_owned());
         }
-        if let Some(uid) = &self.as_uid {
-            user.impersonate_uid = Some(uid.clone());
+        if let Some(uid) = given(self.as_uid.as_deref()) {
+            user.impersonate_uid = Some(uid.to_owned());
         }
         if !self.as_group.is_empty() {
             user.impersonate_groups = Some(self.as_group.clone());
@@ -304,13 +269,24 @@ impl ConnectionArgs {
             }
             user.impersonate_user_extra = Some(extra);
         }
-        user
+        let of_user = user.impersonate_uid.is_some()
+            || user.impersonate_groups.as_ref().is_some_and(|groups| !groups.is_empty())
+            || user.impersonate_user_extra.as_ref().is_some_and(|extra| !extra.is_empty());
+        if of_user && user.impersonate.as_ref().is_none_or(String::is_empty) {
+            return Err(Error::usage("--as-uid, --as-group and --as-user-extra need a user to impersonate")
+                .hint("name one with --as, or as `as` in the kubeconfig"));
+        }
+        Ok(user)
     }
 }
 
 /// How a server is reached. kube has this too, but fails on any `NO_PROXY` that is not as it wants it, such as `a,*`.
 pub(super) fn config_of(cluster: &Cluster) -> Result<Config> {
-    let server = cluster.server.as_deref().unwrap_or_default();
+    let Some(server) = cluster.server.as_deref().filter(|server| !server.is_empty()) else {
+        return Err(Error::could_not_run("no server is named").hint(
+            "choose a context: kubectl config use-context NAME, or --context NAME; or give the server's address: --server URL",
+        ));
+    };
     let mut config = Config::new(server.parse().map_err(|e| unusable(format!("the server {server:?}: {e}")))?);
     let data = cluster.certificate_authority_data.as_ref().filter(|data| !data.is_empty());
     let file = cluster.certificate_authority.as_ref().filter(|file| !file.is_empty());
@@ -329,12 +305,32 @@ pub(super) fn config_of(cluster: &Cluster) -> Result<Config> {
     config.accept_invalid_certs = cluster.insecure_skip_tls_verify.unwrap_or_default();
     config.disable_compression = cluster.disable_compression.unwrap_or_default();
     config.tls_server_name.clone_from(&cluster.tls_server_name);
-    config.proxy_url = proxy(cluster.proxy_url.clone(), &config.cluster_url)?;
+    config.proxy_url = proxy::of(cluster.proxy_url.as_deref(), &config.cluster_url)?;
     Ok(config)
 }
 
+/// The address with a scheme: kubectl's is https where anything is said of TLS, and http otherwise.
+fn with_scheme(server: &str, cluster: &Cluster, user: &AuthInfo) -> String {
+    if server.is_empty() || server.contains("://") {
+        return server.to_owned();
+    }
+    let files = [&cluster.certificate_authority, &cluster.certificate_authority_data];
+    let files = files.into_iter().chain([&user.client_certificate, &user.client_certificate_data]);
+    let is_tls = files.flatten().any(|file| !file.is_empty()) || cluster.insecure_skip_tls_verify == Some(true);
+    format!("{}://{server}", if is_tls { "https" } else { "http" })
+}
+
+/// A flag with an empty value is none, as with kubectl: scripts give `-n "$NAMESPACE"`.
+fn given(flag: Option<&str>) -> Option<&str> {
+    flag.filter(|value| !value.is_empty())
+}
+
+fn namespace_of(context: Option<String>) -> String {
+    context.filter(|namespace| !namespace.is_empty()).unwrap_or_else(|| "default".to_owned())
+}
+
 fn unusable(why: impl std::fmt::Display) -> Error {
-    Error::could_not_run(format!("the kubeconfig cannot be used: {why}")).hint("see: kubectl config view")
+    Error::could_not_run(format!("the kubeconfig cannot be used: {why}")).hint(kubeconfig::SEE)
 }
 
 fn text(path: Option<&PathBuf>) -> Option<String> {
@@ -346,109 +342,6 @@ fn key_value(text: &str) -> Result<(String, String), &'static str> {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err("give it as KEY=VALUE"),
     }
-}
-
-fn read(path: &Path) -> Result<Kubeconfig> {
-    let mut kubeconfig = Kubeconfig::read_from(path).map_err(|e| {
-        Error::could_not_run(format!("cannot read kubeconfig {}: {e}", path.display())).hint("see: kubectl config view")
-    })?;
-    // As good as none: that of the next file counts.
-    kubeconfig.current_context = kubeconfig.current_context.filter(|name| !name.is_empty());
-    Ok(kubeconfig)
-}
-
-/// The user's home, as kubectl has it: elsewhere than on Windows what HOME says, and nothing else.
-fn home() -> Option<PathBuf> {
-    if cfg!(windows) {
-        return std::env::home_dir();
-    }
-    std::env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from)
-}
-
-fn no_kubeconfig() -> Error {
-    let error = Error::could_not_run("no kubeconfig found");
-    match home() {
-        Some(_) => error.hint("set KUBECONFIG, or name a file with --kubeconfig, or create ~/.kube/config"),
-        None => error.hint("HOME is not set: set KUBECONFIG, or name a file with --kubeconfig"),
-    }
-}
-
-/// What a pod finds of its API server and its account, in the shape of a kubeconfig, so that flags apply to it too.
-fn in_pod() -> Option<Kubeconfig> {
-    let pod = Config::incluster().ok()?;
-    let authority = pod.root_cert_file.map(|file| file.to_string_lossy().into_owned());
-    let server = Some(pod.cluster_url.to_string());
-    let cluster = Cluster { server, certificate_authority: authority, ..Cluster::default() };
-    let context = Context { user: Some(String::new()), namespace: Some(pod.default_namespace), ..Context::default() };
-    Some(Kubeconfig {
-        clusters: vec![NamedCluster { cluster: Some(cluster), ..NamedCluster::default() }],
-        auth_infos: vec![NamedAuthInfo { auth_info: Some(pod.auth_info), ..NamedAuthInfo::default() }],
-        contexts: vec![NamedContext { context: Some(context), ..NamedContext::default() }],
-        current_context: Some(String::new()),
-        ..Kubeconfig::default()
-    })
-}
-
-/// The kubeconfig's proxy, else that of the environment, by Go's rules: none for this machine itself, and none for what
-/// `NO_PROXY` names. (kube looks for the proxy's own name in it.)
-fn proxy(of_kubeconfig: Option<String>, server: &Uri) -> Result<Option<Uri>> {
-    let variable = |name: &str| {
-        let values = [name.to_owned(), name.to_lowercase()].into_iter().filter_map(|name| std::env::var(name).ok());
-        values.into_iter().find(|value| !value.is_empty())
-    };
-    let of_environment = || {
-        let host = server.host()?.trim_matches(['[', ']']);
-        let is_plain = server.scheme_str() == Some("http");
-        if host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback()) {
-            return None;
-        }
-        let proxy = variable(if is_plain { "HTTP_PROXY" } else { "HTTPS_PROXY" })?;
-        let port = server.port_u16().unwrap_or(if is_plain { 80 } else { 443 });
-        let exempt = variable("NO_PROXY").is_some_and(|list| is_exempt(&list, host, port));
-        Some(proxy).filter(|_| !exempt)
-    };
-    let Some(proxy) = of_kubeconfig.filter(|proxy| !proxy.is_empty()).or_else(of_environment) else { return Ok(None) };
-    let with_scheme = if proxy.contains("://") { proxy.clone() } else { format!("http://{proxy}") };
-    with_scheme.parse().map(Some).map_err(|e| {
-        Error::could_not_run(format!("the proxy {proxy:?} is no address: {e}"))
-            .hint("it stands in the kubeconfig (proxy-url) or in HTTPS_PROXY")
-    })
-}
-
-/// Whether `NO_PROXY` names this server, as Go reads it: `*`, addresses, networks, and domains with all that is in them, or
-/// without themselves if they begin with a dot; all but networks with or without a port.
-fn is_exempt(no_proxy: &str, host: &str, port: u16) -> bool {
-    let (host, ip) = (host.to_lowercase(), host.parse::<IpAddr>().ok());
-    no_proxy.split(',').any(|entry| {
-        let entry = entry.trim().to_lowercase();
-        if entry == "*" {
-            return true;
-        }
-        if let Ok(network) = entry.parse::<IpNet>() {
-            return ip.is_some_and(|ip| network.contains(&ip));
-        }
-        // The colons of an IPv6 address begin no port.
-        let (name, of_port) = match entry.rsplit_once(':') {
-            Some((name, of_port)) if !name.contains(':') || name.ends_with(']') => (name, Some(of_port)),
-            _ => (entry.as_str(), None),
-        };
-        if of_port.is_some_and(|of_port| of_port != port.to_string()) {
-            return false;
-        }
-        match (ip, name.trim_matches(['[', ']']).parse::<IpAddr>()) {
-            (Some(ip), named) => named == Ok(ip),
-            (None, Ok(_)) => false,
-            (None, Err(_)) => match name.strip_prefix("*.").or_else(|| name.strip_prefix('.')) {
-                Some(domain) => is_in(&host, domain),
-                None => host == name || is_in(&host, name),
-            },
-        }
-    })
-}
-
-/// Whether a host is in a domain and not that domain itself.
-fn is_in(host: &str, domain: &str) -> bool {
-    !domain.is_empty() && host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'))
 }
 
 /// How messages name the API server.
@@ -489,50 +382,4 @@ fn show_warnings<B>(response: Response<B>, shown: &Mutex<BTreeSet<String>>, sile
         }
     }
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_proxy_is_read_as_go_reads_it() {
-        for (no_proxy, exempt) in [
-            ("*", true),
-            (" other.org , * ", true),
-            ("api.example.com", true),
-            ("API.Example.com", true),
-            ("api.example.com:6443", true),
-            ("api.example.com:443", false),
-            ("example.com", true),
-            (".example.com", true),
-            ("*.example.com", true),
-            ("*.example.com:6443", true),
-            (".com:443", false),
-            // A domain that begins with a dot is not that host itself.
-            (".api.example.com", false),
-            ("*.api.example.com", false),
-            ("ample.com", false),
-            ("10.0.0.0/8", false),
-            ("10.1.2.3", false),
-            (",,:6443,", false),
-        ] {
-            assert_eq!(is_exempt(no_proxy, "api.example.com", 6443), exempt, "{no_proxy}");
-        }
-        for (no_proxy, host, exempt) in [
-            ("*", "10.1.2.3", true),
-            ("10.0.0.0/8", "10.1.2.3", true),
-            ("10.0.0.0/16", "10.1.2.3", false),
-            ("10.1.2.3", "10.1.2.3", true),
-            ("10.1.2.3:443", "10.1.2.3", true),
-            ("10.1.2.3:6443", "10.1.2.3", false),
-            (".3", "10.1.2.3", false),
-            ("fd00::/8", "fd00::7", true),
-            ("fd00::7", "fd00::7", true),
-            ("[fd00::7]:443", "fd00::7", true),
-            ("[fd00::7]:6443", "fd00::7", false),
-        ] {
-            assert_eq!(is_exempt(no_proxy, host, 443), exempt, "{no_proxy} {host}");
-        }
-    }
 }

@@ -1,8 +1,9 @@
-//! Tokens that expire: a credential plugin is run, or an OIDC issuer asked, once for a command, and again when what they gave
-//! has expired.
+//! Tokens that expire: a credential plugin is run, an OIDC issuer asked, or a file read, once for a command, and again when
+//! what they gave has expired.
 //!
 //! kube runs plugins three times for each client: whoever is asked for a password is asked three times.
 
+use std::fs;
 use std::io::{self, IsTerminal};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use futures::lock::Mutex;
 use http::{HeaderValue, Request, header};
 use jiff::{SignedDuration, Timestamp};
 use kube::config::{AuthInfo, ExecConfig, ExecInteractiveMode};
+use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -22,6 +24,8 @@ use crate::error::{Error, Result};
 
 /// Before a token expires it is renewed: the server's clock may be ahead.
 const EARLY: SignedDuration = SignedDuration::from_secs(10);
+/// How long what a file says holds (client-go's `NewCachedFileTokenSource`): the kubelet writes a new token in time.
+const FILE_HOLDS: SignedDuration = SignedDuration::from_mins(1);
 
 /// What a plugin prints: an ExecCredential of client.authentication.k8s.io.
 #[derive(Debug, Default, Deserialize)]
@@ -45,6 +49,13 @@ impl Credential {
         Credential { token: Some(token.to_owned()), expiration_timestamp, ..Credential::default() }
     }
 
+    fn without_what_is_empty(mut self) -> Self {
+        for text in [&mut self.token, &mut self.client_certificate_data, &mut self.client_key_data] {
+            text.take_if(|text| text.is_empty());
+        }
+        self
+    }
+
     fn has_expired(&self) -> bool {
         self.expiration_timestamp.is_some_and(|expires| Timestamp::now() + EARLY >= expires)
     }
@@ -54,6 +65,7 @@ impl Credential {
 enum Source {
     Plugin(Box<ExecConfig>),
     Issuer(Box<Issuer>),
+    File(String),
 }
 
 /// A token that was given, and is given again when it has expired.
@@ -75,12 +87,22 @@ pub(super) async fn load(
     home: Option<Home>,
     answer_within: Option<Duration>,
 ) -> Result<Option<Token>> {
-    let exec = user.exec.take();
+    let (exec, file) = (user.exec.take(), user.token_file.take().filter(|file| !file.is_empty()));
+    // What is empty is as good as not there, which kube does not know.
+    user.username = user.username.take().filter(|name| !name.is_empty());
+    user.token = user.token.take().filter(|token| !token.expose_secret().is_empty());
     let mut source = if let Some(provider) = user.auth_provider.take_if(|provider| provider.name == "oidc") {
         Source::Issuer(Box::new(Issuer::new(provider.config, home, answer_within)?))
+    } else if user.auth_provider.is_some() || user.username.is_some() {
+        return Ok(None);
+    } else if let Some(file) = file {
+        // The file comes before the token that stands in the kubeconfig.
+        user.token = None;
+        Source::File(file)
     } else if let Some(exec) = exec
-        // What else there is comes first, as in kube.
-        && !(user.auth_provider.is_some() || user.token.is_some() || user.token_file.is_some() || user.username.is_some())
+        // Whoever has other credentials is not to be asked for any.
+        && user.token.is_none()
+        && !has_certificate(user)
     {
         Source::Plugin(Box::new(exec))
     } else {
@@ -88,7 +110,7 @@ pub(super) async fn load(
     };
     let credential = match &source {
         Source::Issuer(issuer) => issuer.token()?.filter(|token| !token.has_expired()),
-        Source::Plugin(_) => None,
+        Source::Plugin(_) | Source::File(_) => None,
     };
     let credential = match credential {
         Some(credential) => credential,
@@ -109,6 +131,7 @@ impl Source {
             // Whoever presses TAB may be gone before the answer is there, and with it a token that is given once.
             Source::Issuer(_) if silent => Err(Error::could_not_run("the ID token has expired")),
             Source::Issuer(issuer) => issuer.refresh().await,
+            Source::File(file) => read(file),
         }
     }
 }
@@ -132,6 +155,23 @@ impl Token {
     }
 }
 
+fn has_certificate(user: &AuthInfo) -> bool {
+    let there = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
+    let key_data = user.client_key_data.as_ref().is_some_and(|key| !key.expose_secret().is_empty());
+    (there(&user.client_certificate) || there(&user.client_certificate_data)) && (there(&user.client_key) || key_data)
+}
+
+/// Reads a token from its file, in which a line may end behind it.
+fn read(file: &str) -> Result<Credential> {
+    let failed = |why: String| Error::could_not_run(format!("cannot read the token file {file}: {why}"));
+    let text = fs::read_to_string(file).map_err(|e| failed(e.to_string()))?;
+    let token = text.trim();
+    if token.is_empty() {
+        return Err(failed("it is empty".to_owned()));
+    }
+    Ok(Credential::of_token(token, Timestamp::now() + FILE_HOLDS))
+}
+
 /// Runs a plugin as kubectl does.
 fn run(exec: &ExecConfig, silent: bool) -> Result<Credential> {
     let program = exec.command.as_deref().unwrap_or_default();
@@ -139,13 +179,11 @@ fn run(exec: &ExecConfig, silent: bool) -> Result<Credential> {
         Error::could_not_run(format!("unable to connect to the server: getting credentials: exec: {why}"))
     };
     let see = "it is what the kubeconfig names for this user: kubectl config view";
-    let interactive = match exec.interactive_mode {
-        _ if silent => false,
-        Some(ExecInteractiveMode::Never) => false,
-        Some(ExecInteractiveMode::Always) => true,
-        // Standard input may be the manifests of `-f -`.
-        _ => io::stdin().is_terminal(),
-    };
+    // Standard input may be the manifests of `-f -`.
+    let interactive = !silent && exec.interactive_mode != Some(ExecInteractiveMode::Never) && io::stdin().is_terminal();
+    if exec.interactive_mode == Some(ExecInteractiveMode::Always) && !interactive {
+        return Err(failed("plugin cannot support interactive mode: standard input is not a terminal".to_owned()));
+    }
     let mut spec = json!({"interactive": interactive});
     if let Some(cluster) = exec.cluster.as_ref().filter(|_| exec.provide_cluster_info) {
         spec["cluster"] = json!(cluster);
@@ -174,8 +212,12 @@ fn run(exec: &ExecConfig, silent: bool) -> Result<Credential> {
         // What it printed may be a secret.
         failed(format!("executable {program} printed no ExecCredential")).hint(see)
     })?;
-    let credential = answer.status;
-    if credential.token.is_none() && credential.client_certificate_data.is_none() {
+    let credential = answer.status.without_what_is_empty();
+    let (certificate, key) = (credential.client_certificate_data.is_some(), credential.client_key_data.is_some());
+    if certificate != key {
+        return Err(failed(format!("executable {program} gave only a certificate or only a key, not both")).hint(see));
+    }
+    if credential.token.is_none() && !certificate {
         return Err(failed(format!("executable {program} gave neither a token nor a certificate")).hint(see));
     }
     Ok(credential)

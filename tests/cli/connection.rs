@@ -71,19 +71,60 @@ fn with_a_kubeconfig_that_says_something_else() {
     insta::assert_snapshot!(home.run(&["up", "--kubeconfig", "broken"]), @"
     ---- stderr
     error: cannot read kubeconfig broken: failed to parse kubeconfig YAML: error: line 1 column 11: unclosed bracket '['
-     --> <input>:1:11
-      |
-    1 | clusters: [
-      |           ^ unclosed bracket '['
     hint: see: kubectl config view
     [exit status: 3]
     ");
     insta::assert_snapshot!(home.run(&["up", "--kubeconfig", "empty"]), @"
     ---- stderr
-    error: the kubeconfig cannot be used: failed to determine current context
-    hint: see: kubectl config view
+    error: no server is named
+    hint: choose a context: kubectl config use-context NAME, or --context NAME; or give the server's address: --server URL
     [exit status: 3]
     ");
+}
+
+#[test]
+fn a_broken_kubeconfig_keeps_its_secrets() {
+    let home = Home::new();
+    for fault in ["as-groups: nobody", "exec: plugin", "password: hunter2: x", "client-key: ["] {
+        let users = format!("users:\n- name: u\n  user:\n    token: hunter2\n    {fault}\n    username: hunter2\n");
+        home.file("broken", &users);
+        let shown = home.run(&["status", "--kubeconfig", "broken"]);
+        assert!(shown.contains("cannot read kubeconfig broken: ") && shown.contains("line "), "{fault}\n{shown}");
+        assert!(!shown.contains("hunter2"), "{fault}\n{shown}");
+    }
+    home.file("config", &kubeconfig("https://api.nowhere.invalid"));
+    for proxy in ["socks5h://me:hunter2@ ", "ftp://me:hunter2@127.0.0.1:1", "me:hunter2@ :1"] {
+        let shown = home.show(home.command(&["status", "--kubeconfig", "config"]).env("HTTPS_PROXY", proxy));
+        assert!(shown.contains("error: the proxy ") && !shown.contains("hunter2"), "{proxy}\n{shown}");
+    }
+}
+
+#[test]
+fn an_empty_value_is_none() {
+    let (home, server) = (Home::new(), NoServer::new());
+    home.file(".kube/config", &server.kubeconfig.replace("user: u}", "user: u, namespace: ''}"));
+    let namespace = |flags: &[&str]| {
+        let text = home.stdout(&[&["render", "--quiet"], flags].concat());
+        text.lines().find_map(|line| line.strip_prefix("  namespace: ")).unwrap().to_owned()
+    };
+    assert_eq!(namespace(&["-n", "", "--context", ""]), "team");
+    assert_eq!(namespace(&["--context", "there"]), "default");
+    // A name that is wrong is wrong here too: the output may go to kubectl apply.
+    insta::assert_snapshot!(home.run(&["render", "--context", "typo"]), @r#"
+    ---- stderr
+    error: context "typo" does not exist
+    hint: the kubeconfig has: here, there
+    [exit status: 3]
+    "#);
+}
+
+#[test]
+fn a_server_without_a_scheme() {
+    let home = Home::new();
+    let address = nobody();
+    let shown = home.run(&["status", "-s", &address[7..]]);
+    assert!(shown.contains("was refused - did you specify the right host or port?"), "{shown}");
+    assert!(shown.ends_with("[exit status: 3]\n"), "{shown}");
 }
 
 #[test]
@@ -193,6 +234,28 @@ fn what_the_flags_send() {
     impersonate-user: ann
     user-agent: kubectl-flink/vVERSION
     ");
+    insta::assert_snapshot!(sent(&["--token", "", "--as", "", "--user", "", "--cluster=", "--server="]), @"
+    authorization: bearer t
+    user-agent: kubectl-flink/vVERSION
+    ");
+    // The context names no user; a file with a token in it, which comes first.
+    home.file(".kube/config", &kubeconfig(&address).replace(", user: u", ""));
+    insta::assert_snapshot!(sent(&["--token", "other", "--as", "ann"]), @"
+    authorization: bearer other
+    impersonate-user: ann
+    user-agent: kubectl-flink/vVERSION
+    ");
+    let token_file = format!("{{token: t, tokenFile: {:?}}}", home.path().join("token"));
+    home.file("token", "filed\n").file(".kube/config", &kubeconfig(&address).replace("{token: t}", &token_file));
+    insta::assert_snapshot!(sent(&[]), @"
+    authorization: bearer filed
+    user-agent: kubectl-flink/vVERSION
+    ");
+    home.file(".kube/config", &kubeconfig(&address).replace("{token: t}", "{exec: {command: 'false'}, token: t}"));
+    insta::assert_snapshot!(sent(&[]), @"
+    authorization: bearer t
+    user-agent: kubectl-flink/vVERSION
+    ");
     // No kubeconfig is needed for any of it.
     std::fs::remove_file(home.path().join(".kube/config")).unwrap();
     insta::assert_snapshot!(sent(&["-s", &address, "--token", "alone", "--as=ann"]), @"
@@ -249,7 +312,7 @@ fn a_flag_that_needs_another() {
     insta::assert_snapshot!(home.run(&["status", "--as-group", "devs"]), @"
     ---- stderr
     error: --as-uid, --as-group and --as-user-extra need a user to impersonate
-    hint: name one with --as
+    hint: name one with --as, or as `as` in the kubeconfig
     [exit status: 2]
     ");
     assert_eq!(home.run(&["status", "--as-user-extra", "a=b"]), home.run(&["status", "--as-group", "devs"]));
