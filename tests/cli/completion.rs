@@ -169,6 +169,21 @@ fn bash_gives_the_line_and_the_part_that_it_replaces() {
     assert_eq!(values("kubectl-flink doctor -f 'manif", "'manif"), "[exit status: 1]");
 }
 
+/// As its script asks, with the program's name, and two quotation marks for a word that is yet to come.
+#[test]
+fn powershell_gives_the_words_of_the_line() {
+    let home = Home::new();
+    let shown = |words: &[&str]| {
+        let mut command = home.command(&[&["--", "kubectl-flink"], words].concat());
+        home.show(command.env("KUBECTL_FLINK_COMPLETE", "powershell"))
+    };
+    insta::assert_snapshot!(shown(&["sta"]), @"status	Show leader, pods, slots, jobs and high-availability data of Flink clusters");
+    insta::assert_snapshot!(shown(&["status", "--outp"]), @"--output	Output format");
+    let values: Vec<_> =
+        shown(&["completion", ""]).lines().map(|line| line.split('\t').next().unwrap().to_owned()).collect();
+    assert_eq!(values[..5], ["install", "bash", "zsh", "fish", "powershell"]);
+}
+
 #[test]
 fn scripts() {
     let home = Home::new();

@@ -1,12 +1,14 @@
 //! kubectl's flags and what it goes by, against a real API server: whatever kubectl can connect with, this can.
 
+use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use crate::desk::Desk;
@@ -302,6 +304,104 @@ fn proxies() {
             assert_eq!(used(parts.both(&plain, &here, &environment)), (0, !exempt), "{no_proxy}");
         }
     }
+}
+
+/// A service account's token with other claims, and the API server's own signature: openssl's in the form that JWTs have.
+fn signed(token: &str, change: impl FnOnce(&mut Value), key: &Path, desk: &Desk) -> String {
+    let parts: Vec<_> = token.trim().split('.').collect();
+    let mut claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(parts[1]).unwrap()).unwrap();
+    change(&mut claims);
+    let text = format!("{}.{}", parts[0], URL_SAFE_NO_PAD.encode(claims.to_string()));
+    desk.file("unsigned", &text);
+    let sign = ["dgst", "-sha256", "-out", "signature", "-sign", key.to_str().unwrap(), "unsigned"];
+    desk.run("openssl", &sign).ok();
+    let der = std::fs::read(desk.path().join("signature")).unwrap();
+    // SEQUENCE { INTEGER r, INTEGER s }, each of which may be shorter than 32 bytes, or have a zero before it.
+    let (mut signature, mut rest) = (Vec::new(), &der[2..]);
+    for _ in 0..2 {
+        let (number, after) = rest[2..].split_at(rest[1].into());
+        let number = &number[number.len().saturating_sub(32)..];
+        signature.resize(signature.len() + 32 - number.len(), 0);
+        signature.extend(number);
+        rest = after;
+    }
+    format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature))
+}
+
+#[test]
+fn a_token_that_has_expired() {
+    let Some(test) = Test::begin("a_token_that_has_expired", Needs::Api) else { return };
+    let Some(key) = test.token_key() else {
+        return skip("a_token_that_has_expired", "needs the key of the test bed's API server");
+    };
+    let test = test.with_namespace(&[]);
+    let Some(parts) = Parts::of(&test, "a_token_that_has_expired") else { return };
+    test.kubectl_here(&["create", "serviceaccount", "member"]);
+    let token = test.kubectl_here(&["create", "token", "member"]);
+    let with = |token: String| parts.config("with", parts.trusted(), json!({"token": token}));
+
+    // The signature is taken: what follows is about the time alone.
+    let again = with(signed(&token, |_| {}, &key, &parts.desk));
+    parts.both(&again, &[], &[]).exits(3).says(&["(Forbidden)", &format!("serviceaccount:{}:member", test.namespace)]);
+    let past = |claims: &mut Value| {
+        for (claim, time) in [("iat", 1_700_000_000), ("nbf", 1_700_000_000), ("exp", 1_700_003_600)] {
+            claims[claim] = json!(time);
+        }
+    };
+    let expired = with(signed(&token, past, &key, &parts.desk));
+    let ours = parts.both(&expired, &[], &[]).exits(3);
+    let words = "ou must be logged in to the server (Unauthorized)";
+    parts.theirs(&expired, &[], &[]).exits(1).says(&[words]);
+    ours.says(&[words, "kubectl auth whoami"]).keeps_silent_about(&[token.split('.').next().unwrap()]);
+}
+
+#[test]
+fn the_account_of_a_pod() {
+    let Some(test) = Test::begin("the_account_of_a_pod", Needs::Pods) else { return };
+    let test = test.with_namespace(&[]);
+    let desk = Desk::new(&test);
+    test.kubectl_here(&["create", "serviceaccount", "inside"]);
+    let image = "apache/flink:1.20.5";
+    let container =
+        json!({"name": "main", "image": image, "imagePullPolicy": "IfNotPresent", "command": ["sleep", "1d"]});
+    let spec = json!({"serviceAccountName": "inside", "terminationGracePeriodSeconds": 0, "containers": [container]});
+    test.create(&json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "desk"}, "spec": spec}).to_string());
+    let up = ["up", "prod", "--wait=false", "--image=example.invalid/flink:1.20.5"];
+    test.flink(&[&up[..], &SMALL[..]].concat()).ok();
+    test.kubectl_here(&["wait", "--for=condition=Ready", "pod/desk", "--timeout=400s"]);
+    let exec = |command: &str| {
+        let mut exec = desk.command("kubectl", &["exec", "-i", "desk", "--namespace", &test.namespace, "--"]);
+        exec.args(["sh", "-c", command]);
+        exec
+    };
+    for program in ["kubectl", "kubectl-flink"] {
+        let file = File::open(desk.path().join("bin").join(program)).unwrap();
+        Run::of(exec(&format!("cat >/tmp/{program} && chmod +x /tmp/{program}")).stdin(file)).ok();
+    }
+    let inside = |command: &str| Run::of(&mut exec(&format!("/tmp/{command}")));
+
+    let account = format!("\"system:serviceaccount:{}:inside\" cannot list resource", test.namespace);
+    inside("kubectl get deployments -o name").exits(1).says(&["(Forbidden)", &account]);
+    for command in ["status", "doctor"] {
+        inside(&format!("kubectl-flink {command}")).exits(3).says(&["forbidden", &account]);
+    }
+
+    let subject = format!("--serviceaccount={}:inside", test.namespace);
+    test.kubectl_here(&["create", "rolebinding", "inside", "--clusterrole=view", &subject]);
+    test.until("the account may look", || inside("kubectl auth can-i list deployments").code == 0);
+    let theirs = inside("kubectl get deployments -o name").ok().stdout;
+    assert!(theirs.contains("deployment.apps/prod-jobmanager"), "{theirs}");
+    let status = inside("kubectl-flink status -o json");
+    let (document, namespace) = (status.json(), json!(test.namespace));
+    assert_eq!(
+        (&document["items"][0]["name"], &document["items"][0]["namespace"]),
+        (&json!("prod"), &namespace),
+        "{status}"
+    );
+    let doctor = inside("kubectl-flink doctor");
+    assert!(doctor.stdout.contains("prod-jobmanager"), "{doctor}");
+    // Flags apply to it too. (kubectl with a flag forgets that it is in a pod, and asks localhost:8080.)
+    inside("kubectl-flink status --as=ann").exits(3).says(&["cannot impersonate"]);
 }
 
 #[test]

@@ -379,6 +379,12 @@ impl Test {
         run.stdout
     }
 
+    /// The key that the test bed's API server signs the tokens of service accounts with.
+    pub fn token_key(&self) -> Option<PathBuf> {
+        let Environment { kubeconfig, bed, .. } = environment();
+        bed.as_ref().and(kubeconfig.as_ref()).map(|file| file.with_file_name("pki").join("sa.key"))
+    }
+
     /// The program with the certificate of a user of these groups, who has the rights that the test gives.
     pub fn command_of(&self, user: &[&str], arguments: &[&str]) -> Command {
         let kubeconfig = self.bed(&[&["kubeconfig", "--as"], user].concat());
