@@ -186,10 +186,8 @@ fn what_kubectl_applied_before_is_taken_over() {
     assert_eq!(test.fingerprint(), before);
 }
 
-#[test]
-fn another_field_managers_values_are_not_overwritten() {
-    let Some(test) = Test::begin("another_field_managers_values_are_not_overwritten", Needs::Api) else { return };
-    up(&test, &[]).ok();
+/// Another field manager takes the image of the TaskManagers.
+fn team_b_sets_the_image(test: &Test) {
     let theirs = json!({
         "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "flink-taskmanager"},
         "spec": {"template": {"spec": {"containers": [{"name": "taskmanager", "image": "example.com/flink:theirs"}]}}},
@@ -197,6 +195,28 @@ fn another_field_managers_values_are_not_overwritten() {
     let apply = ["apply", "--server-side", "--field-manager=team-b", "--force-conflicts", "-f", "-"];
     let run = test.kubectl_with(&apply, &theirs.to_string());
     assert_eq!(run.code, 0, "{run}");
+}
+
+#[test]
+fn a_dry_run_is_refused_where_the_apply_would_be() {
+    let Some(test) = Test::begin("a_dry_run_is_refused_where_the_apply_would_be", Needs::Api) else { return };
+    let test = test.with_namespace(&[]);
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().to_str().unwrap();
+    test.flink(&["render", "--node-selector", "kf-test=nowhere", "--to", folder]).ok();
+    test.kubectl(&["apply", "-f", folder]);
+    team_b_sets_the_image(&test);
+    // What is kubectl's is taken over, and what is someone else's is not.
+    for mode in [&["--dry-run=server"][..], &["--diff"], &[]] {
+        up(&test, &[&["--slots=3"], mode].concat()).exits(3).says(&["image", "team-b", "--force-conflicts"]);
+    }
+}
+
+#[test]
+fn another_field_managers_values_are_not_overwritten() {
+    let Some(test) = Test::begin("another_field_managers_values_are_not_overwritten", Needs::Api) else { return };
+    up(&test, &[]).ok();
+    team_b_sets_the_image(&test);
 
     let image = || {
         let deployment = test.get("deployment/flink-taskmanager");
