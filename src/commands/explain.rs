@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::io::{self, BufRead};
 
 use clap::{Args, ValueEnum};
 use owo_colors::OwoColorize;
@@ -11,6 +12,7 @@ use crate::doctor::control::select;
 use crate::doctor::log_lines::{self, LogLine};
 use crate::doctor::report::docs;
 use crate::doctor::rule::{Group, Rule, Severity};
+use crate::doctor::rules;
 use crate::error::{Error, Result};
 use crate::flink::log::shorten;
 use crate::output::{Ui, document};
@@ -84,16 +86,16 @@ impl RuleInfo {
 /// Runs the command.
 ///
 /// # Errors
-/// There is no such rule.
+/// There is no such rule, or none is about the log.
 pub fn run(args: &ExplainArgs, ui: &Ui) -> Result<()> {
     if let [one] = args.rules.as_slice() {
         if one == "-" {
-            let log = std::io::read_to_string(std::io::stdin().lock())
-                .map_err(|error| Error::usage(format!("standard input cannot be read: {error}")))?;
-            return log_lines(&log, args.output, ui);
+            return log_lines(io::stdin().lock(), args.output, ui);
         }
-        if one.trim().contains(' ') {
-            return log_lines(one, args.output, ui);
+        // A line can be a single word, as a rule's name is.
+        let is_line = || one.trim().contains(' ') || !log_lines::like(&log_lines::all(), one).is_empty();
+        if rules::find(one).is_none() && is_line() {
+            return log_lines(one.as_bytes(), args.output, ui);
         }
     }
     let rules = args.rules.iter().map(|name| select::one(name)).collect::<Result<Vec<&'static Rule>>>()?;
@@ -118,12 +120,18 @@ struct Match {
 }
 
 /// Says which rules are about the lines of a log: each combination of rules once, where it is seen first.
-fn log_lines(log: &str, output: Option<Output>, ui: &Ui) -> Result<()> {
+fn log_lines(log: impl BufRead, output: Option<Output>, ui: &Ui) -> Result<()> {
+    if output == Some(Output::Markdown) {
+        return Err(Error::usage("-o markdown is for rules, not for lines of a log").hint("use -o json"));
+    }
     let known = log_lines::all();
     let mut seen = BTreeSet::new();
     let mut matches = Vec::new();
-    for (number, line) in (1..).zip(log.lines()) {
-        let found = log_lines::like(&known, line);
+    for (number, line) in (1..).zip(log.split(b'\n')) {
+        let line = line.map_err(|error| Error::usage(format!("standard input cannot be read: {error}")))?;
+        // Jobs write what they like, and a log may be cut within a character.
+        let line = String::from_utf8_lossy(&line);
+        let found = log_lines::like(&known, &line);
         let codes: Vec<&str> = found.iter().map(|known| known.rule.code).collect();
         if found.is_empty() || !seen.insert(codes) {
             continue;
@@ -131,18 +139,18 @@ fn log_lines(log: &str, output: Option<Output>, ui: &Ui) -> Result<()> {
         let rules = found.into_iter().map(|known| RuleInfo::new(known.rule, false)).collect();
         matches.push(Match { line: number, text: shorten(line.trim()), rules });
     }
-    match output {
-        Some(Output::Json) => return ui.data(document::render(&matches, document::Format::Json)?),
-        Some(Output::Markdown) => {
-            return Err(Error::usage("-o markdown is for rules, not for lines of a log").hint("use -o json"));
-        }
-        None => {}
-    }
-    if matches.is_empty() {
-        return Err(Error::unhealthy("no rule is about this")
+    let outcome = if matches.is_empty() {
+        Err(Error::unhealthy("no rule is about this")
             .hint("a line is looked up whole, as it stands in the log")
-            .hint("look at the cluster itself: kubectl flink doctor"));
+            .hint("look at the cluster itself: kubectl flink doctor"))
+    } else {
+        Ok(())
+    };
+    if output == Some(Output::Json) {
+        ui.data(document::render(&matches, document::Format::Json)?)?;
+        return outcome;
     }
+    outcome?;
     let mut text = String::new();
     for Match { line, text: said, rules } in &matches {
         let _ = writeln!(text, "{} {said}", format!("{line}:").dimmed());

@@ -106,6 +106,7 @@ mod tests {
             ("Caused by: java.net.UnknownHostException: other-service", "FLK303"),
             ("Plugin flink-s3-fs-presto-2.0.0.jar does not exist. Exiting.", "FLK217"),
             ("    Reason:       OOMKilled", "FLK603"),
+            ("OOMKilled", "FLK603"),
         ] {
             assert!(codes(line).contains(&first), "{line}: {:?}", codes(line));
         }

@@ -191,6 +191,44 @@ fn log_lines_lead_to_rules() {
     hint: look at the cluster itself: kubectl flink doctor
     [exit status: 1]
     ");
+    insta::assert_snapshot!(home.run(&["explain", "all is well", "-o", "json"]), @"
+    []
+    ---- stderr
+    error: no rule is about this
+    hint: a line is looked up whole, as it stands in the log
+    hint: look at the cluster itself: kubectl flink doctor
+    [exit status: 1]
+    ");
+}
+
+#[test]
+fn a_log_line_of_one_word_is_no_rule() {
+    let home = Home::new();
+    let found: serde_json::Value = serde_json::from_str(&home.stdout(&["explain", "OOMKilled", "-o", "json"])).unwrap();
+    let codes: Vec<_> = found[0]["rules"].as_array().unwrap().iter().map(|rule| &rule["code"]).collect();
+    assert!(codes.contains(&&"FLK603".into()), "{found}");
+}
+
+#[test]
+fn a_log_need_not_be_text_throughout() {
+    let home = Home::new();
+    let log = home.path().join("jobmanager.log");
+    std::fs::write(&log, b"caf\xe9\nReason: OOMKilled \xff\n").unwrap();
+    let shown = home.show(home.command(&["explain", "-"]).stdin(std::fs::File::open(log).unwrap()));
+    assert!(shown.starts_with("2: Reason: OOMKilled \u{fffd}\n  FLK"), "{shown}");
+}
+
+#[test]
+fn a_log_is_not_read_for_a_format_that_it_does_not_have() {
+    let home = Home::new();
+    // It never ends.
+    let (log, _writer) = std::io::pipe().unwrap();
+    insta::assert_snapshot!(home.show(home.command(&["explain", "-", "-o", "markdown"]).stdin(log)), @"
+    ---- stderr
+    error: -o markdown is for rules, not for lines of a log
+    hint: use -o json
+    [exit status: 2]
+    ");
 }
 
 #[test]

@@ -9,10 +9,11 @@ rule! {
     ///
     /// ## Why it matters
     ///
-    /// The kernel ends the process without a word in its log: `kubectl describe pod` shows `Last State: Terminated`,
-    /// `Reason: OOMKilled`, `Exit Code: 137`. A TaskManager takes its jobs down with it, and they run into the limit again.
+    /// The kernel ends the process without a word in its log. A TaskManager takes its jobs down with it, and they run into the
+    /// limit again. `kubectl get pods` shows the first of these for a moment, `kubectl describe pod` the others from then on:
     ///
     /// ```text
+    /// OOMKilled
     /// Last State:     Terminated
     ///   Reason:       OOMKilled
     ///   Exit Code:    137
