@@ -6,10 +6,10 @@
 mod values;
 
 use std::ffi::{OsStr, OsString};
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{self, ExitCode};
 
 use clap::{Args, Subcommand};
 use clap_complete::CompletionCandidate;
@@ -129,17 +129,19 @@ fn script(shell: &dyn EnvCompleter) -> Result<String> {
     Ok(String::from_utf8_lossy(&script).trim().to_owned() + "\n")
 }
 
-/// Writes the shim.
+/// Puts the shim into a folder of the PATH.
 fn install(args: &InstallArgs, ui: &Ui) -> Result<()> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let on_path = |file: &str| std::env::split_paths(&path).find(|folder| folder.join(file).is_file());
+    // An empty one stands for the folder that somebody happens to be in: that is no place to put anything.
+    let folders = || std::env::split_paths(&path).filter(|folder| !folder.as_os_str().is_empty());
+    let on_path = |file: &str| folders().find(|folder| is_program(&folder.join(file)));
     let folder = match &args.dir {
         Some(folder) => {
             let unusable = |error: io::Error| {
                 Error::usage(format!("cannot use {}: {error}", folder.display())).hint("name a folder that is there")
             };
             let real = fs::canonicalize(folder).map_err(unusable)?;
-            if !std::env::split_paths(&path).any(|other| fs::canonicalize(other).is_ok_and(|other| other == real)) {
+            if !folders().any(|other| fs::canonicalize(other).is_ok_and(|other| other == real)) {
                 let name = folder.display();
                 return Err(Error::usage(format!(
                     "{name} is not on the PATH: kubectl would not find {} there",
@@ -154,28 +156,47 @@ fn install(args: &InstallArgs, ui: &Ui) -> Result<()> {
         })?,
     };
     let file = folder.join(SHIM.0);
+    write_shim(&file, ui)?;
+    if let Some(first) = on_path(SHIM.0).map(|folder| folder.join(SHIM.0)).filter(|first| !is_same(first, &file)) {
+        ui.warn(format_args!("{} comes first on the PATH: kubectl will run that", first.display()));
+    }
+    Ok(())
+}
+
+/// Writes the shim to this file, unless it is there already, or something else is.
+fn write_shim(file: &Path, ui: &Ui) -> Result<()> {
     let failed = |error: io::Error| {
         Error::could_not_run(format!("cannot write {}: {error}", file.display()))
             .hint("name another folder of the PATH with --dir")
     };
-    match fs::read(&file) {
-        Ok(there) if there == SHIM.1.as_bytes() => {
-            make_executable(&file).map_err(failed)?;
+    let taken = |what: &str| {
+        Error::could_not_run(format!("{} {what}", file.display()))
+            .hint("remove it, or name another folder of the PATH with --dir")
+    };
+    let there = match fs::symlink_metadata(file) {
+        // To write through a link would change a file that nobody has named.
+        Ok(there) if there.is_symlink() => return Err(taken("is a link")),
+        Ok(there) if !there.is_file() => return Err(taken("is no file")),
+        Ok(_) => Some(fs::read(file).map_err(failed)?),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(failed(error)),
+    };
+    match &there {
+        Some(there) if !String::from_utf8_lossy(there).contains(OURS) => {
+            return Err(taken("is there, and not of this program"));
+        }
+        Some(there) if there == SHIM.1.as_bytes() && is_program(file) => {
             ui.note(format_args!("{} is there already.", file.display()));
         }
-        Ok(there) if !String::from_utf8_lossy(&there).contains(OURS) => {
-            return Err(Error::could_not_run(format!("{} is there, and not of this program", file.display()))
-                .hint("remove it, or name another folder of the PATH with --dir"));
-        }
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
         _ => {
-            fs::write(&file, SHIM.1).and_then(|()| make_executable(&file)).map_err(failed)?;
-            ui.note(format_args!("Wrote {}: kubectl, from 1.26 on, completes `kubectl flink`.", file.display()));
+            write_program(file, SHIM.1).map_err(failed)?;
+            let done = match there {
+                Some(_) => format!("Replaced {}, which was older or edited", file.display()),
+                None => format!("Wrote {}", file.display()),
+            };
+            ui.note(format_args!("{done}: kubectl, from 1.26 on, completes `kubectl flink`."));
             ui.note("Where it does not complete itself yet: kubectl completion --help");
         }
-    }
-    if let Some(first) = on_path(SHIM.0).map(|folder| folder.join(SHIM.0)).filter(|first| !is_same(first, &file)) {
-        ui.warn(format_args!("{} comes first on the PATH: kubectl will run that", first.display()));
     }
     Ok(())
 }
@@ -184,15 +205,39 @@ fn is_same(one: &Path, other: &Path) -> bool {
     fs::canonicalize(one).ok() == fs::canonicalize(other).ok()
 }
 
+/// Writes a program in one step: a shell that asks meanwhile runs the whole of it, or what was there before.
+fn write_program(file: &Path, text: &str) -> io::Result<()> {
+    let new = file.with_added_extension(format!("{}.new", process::id()));
+    let mut opened = File::create_new(&new)?;
+    let written = opened.write_all(text.as_bytes()).and_then(|()| make_executable(&opened));
+    // Windows renames no file that is open.
+    drop(opened);
+    written.and_then(|()| fs::rename(&new, file)).inspect_err(|_| {
+        let _ = fs::remove_file(&new);
+    })
+}
+
+/// Whether a shell would run it.
 #[cfg(unix)]
-fn make_executable(file: &Path) -> io::Result<()> {
+fn is_program(file: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(file, fs::Permissions::from_mode(0o755))
+    fs::metadata(file).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_program(file: &Path) -> bool {
+    file.is_file()
+}
+
+#[cfg(unix)]
+fn make_executable(file: &File) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.set_permissions(fs::Permissions::from_mode(0o755))
 }
 
 #[cfg(not(unix))]
 #[expect(clippy::unnecessary_wraps, reason = "as elsewhere")]
-fn make_executable(_: &Path) -> io::Result<()> {
+fn make_executable(_: &File) -> io::Result<()> {
     Ok(())
 }
 
@@ -291,4 +336,19 @@ fn complete(asked: &Asked, words: &[OsString], folder: Option<&Path>) -> io::Res
         return Ok(long);
     }
     Ok(candidates)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_cannot_be_written_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let taken = folder.path().join("taken");
+        fs::create_dir(&taken).unwrap();
+        assert!(write_program(&taken, "#!").is_err());
+        let left: Vec<_> = folder.path().read_dir().unwrap().map(|file| file.unwrap().file_name()).collect();
+        assert_eq!(left, ["taken"]);
+    }
 }

@@ -1,6 +1,8 @@
 //! What shells get that ask what can come next, without a cluster, and where kubectl finds the program that it asks.
 
+use std::fs::Permissions;
 use std::net::TcpListener;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -205,26 +207,42 @@ fn install(home: &Home, path: &str, arguments: &[&str]) -> String {
 #[test]
 fn install_puts_the_shim_beside_the_program() {
     let home = Home::new();
-    home.file("bin/kubectl-flink", "").file("other/file", "");
-    let path = format!("{0}/other:{0}/bin", home.path().display());
+    // What is in the current folder, or no shell would run, is not the program.
+    home.program("kubectl-flink", "").file("other/kubectl-flink", "").program("bin/kubectl-flink", "");
+    let path = format!(":{0}/other:{0}/bin", home.path().display());
     insta::assert_snapshot!(install(&home, &path, &[]), @"
     ---- stderr
     Wrote $HOME/bin/kubectl_complete-flink: kubectl, from 1.26 on, completes `kubectl flink`.
     Where it does not complete itself yet: kubectl completion --help
     ");
+    // Nothing is done to one that is there, whatever else its owner has set.
+    let shim = home.path().join("bin/kubectl_complete-flink");
+    let set_mode = |mode| std::fs::set_permissions(&shim, Permissions::from_mode(mode)).unwrap();
+    let mode = || shim.metadata().unwrap().permissions().mode() & 0o777;
+    set_mode(0o700);
     insta::assert_snapshot!(install(&home, &path, &[]), @"
     ---- stderr
     $HOME/bin/kubectl_complete-flink is there already.
     ");
-    let shim = home.path().join("bin/kubectl_complete-flink");
+    assert_eq!(mode(), 0o700);
+    set_mode(0o600);
+    assert!(install(&home, &path, &[]).contains("Replaced"));
+    assert_eq!(mode(), 0o755);
     insta::assert_snapshot!(std::fs::read_to_string(&shim).unwrap(), @r#"
     #!/bin/sh
     # kubectl runs this to complete `kubectl flink ...`. Written by `kubectl flink completion install`.
     KUBECTL_FLINK_COMPLETE=kubectl exec kubectl-flink -- "$@"
     "#);
-    // An older one of ours is replaced.
+    // One of ours that is another is replaced, and that is said.
     home.file("bin/kubectl_complete-flink", "#!/bin/sh\n# Written by `kubectl flink completion install`.\nexit 1\n");
-    assert!(install(&home, &path, &[]).contains("Wrote"));
+    insta::assert_snapshot!(install(&home, &path, &[]), @"
+    ---- stderr
+    Replaced $HOME/bin/kubectl_complete-flink, which was older or edited: kubectl, from 1.26 on, completes `kubectl flink`.
+    Where it does not complete itself yet: kubectl completion --help
+    ");
+    let mut left: Vec<_> = shim.parent().unwrap().read_dir().unwrap().map(|file| file.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["kubectl-flink", "kubectl_complete-flink"]);
     // It works: what it runs is the program of that name on the PATH.
     let folder = Path::new(env!("CARGO_BIN_EXE_kubectl-flink")).parent().unwrap();
     let mut command = Command::new(shim);
@@ -235,7 +253,7 @@ fn install_puts_the_shim_beside_the_program() {
 #[test]
 fn install_refuses() {
     let home = Home::new();
-    home.file("bin/kubectl-flink", "").file("other/kubectl_complete-flink", "#!/bin/sh\n").file("off/file", "");
+    home.program("bin/kubectl-flink", "").program("other/kubectl_complete-flink", "#!/bin/sh\n").file("off/file", "");
     let path = format!("{0}/other:{0}/bin:{0}/file", home.path().display());
     home.file("file", "");
     insta::assert_snapshot!(install(&home, "/nowhere", &[]), @"
@@ -276,5 +294,26 @@ fn install_refuses() {
     Wrote bin/kubectl_complete-flink: kubectl, from 1.26 on, completes `kubectl flink`.
     Where it does not complete itself yet: kubectl completion --help
     warning: $HOME/other/kubectl_complete-flink comes first on the PATH: kubectl will run that
+    ");
+}
+
+#[test]
+fn install_follows_no_link() {
+    let home = Home::new();
+    home.program("bin/kubectl-flink", "").file("folders/kubectl_complete-flink/file", "");
+    let path = format!("{0}/bin:{0}/folders", home.path().display());
+    symlink("elsewhere", home.path().join("bin/kubectl_complete-flink")).unwrap();
+    insta::assert_snapshot!(install(&home, &path, &[]), @"
+    ---- stderr
+    error: $HOME/bin/kubectl_complete-flink is a link
+    hint: remove it, or name another folder of the PATH with --dir
+    [exit status: 3]
+    ");
+    assert!(!home.path().join("bin/elsewhere").exists());
+    insta::assert_snapshot!(install(&home, &path, &["--dir", "folders"]), @"
+    ---- stderr
+    error: folders/kubectl_complete-flink is no file
+    hint: remove it, or name another folder of the PATH with --dir
+    [exit status: 3]
     ");
 }

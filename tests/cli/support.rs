@@ -31,6 +31,14 @@ impl Home {
         self
     }
 
+    /// The same, executable.
+    pub fn program(&self, name: &str, text: &str) -> &Self {
+        use std::os::unix::fs::PermissionsExt;
+        self.file(name, text);
+        std::fs::set_permissions(self.path().join(name), std::fs::Permissions::from_mode(0o755)).unwrap();
+        self
+    }
+
     /// The program, working in this directory, with nothing in its environment.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-flink"));
