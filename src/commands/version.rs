@@ -81,7 +81,7 @@ struct FlinkVersion {
 /// Runs the command.
 ///
 /// # Errors
-/// There is no server, or it does not answer: what is known has been shown then.
+/// There is no server, it does not answer, or the command line is wrong: what is known has been shown then.
 pub async fn run(args: &VersionArgs, connection: &ConnectionArgs, ui: &Ui) -> Result<()> {
     let client_version = ClientVersion {
         git_version: concat!("v", env!("CARGO_PKG_VERSION")),
@@ -93,9 +93,11 @@ pub async fn run(args: &VersionArgs, connection: &ConnectionArgs, ui: &Ui) -> Re
     if args.output.is_none() {
         versions.not_checked.iter().for_each(|what| ui.warn(format_args!("not checked: {what}")));
     }
-    asked.map_err(|error| {
-        Error { kind: Kind::Unhealthy, ..error }
-            .hint("the version of this program alone: kubectl flink version --client")
+    asked.map_err(|error| match error.kind {
+        // No server would have mended the command line.
+        Kind::Usage => error,
+        _ => Error { kind: Kind::Unhealthy, ..error }
+            .hint("the version of this program alone: kubectl flink version --client"),
     })
 }
 

@@ -32,3 +32,11 @@ fn without_a_cluster() {
     let json = home.run(&["version", "-o", "json"]);
     assert!(json.starts_with("{\n  \"clientVersion\"") && json.ends_with("[exit status: 1]\n"), "{json}");
 }
+
+#[test]
+fn of_a_wrong_command_line() {
+    let (home, server) = (Home::new(), NoServer::new());
+    home.file(".kube/config", &server.kubeconfig);
+    let shown = home.run(&["version", "--as-uid", "7"]);
+    assert!(shown.contains("--as-uid") && shown.ends_with("[exit status: 2]\n"), "{shown}");
+}
