@@ -89,8 +89,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         builder.sbom(platform, &release.folder.join(platform.file("cdx.json")))?;
         println!("{}", report(platform, &program, &release)?);
     }
-    release.write_checksums()?;
-    release.write_manifest(&root)?;
+    release.finish(&root)?;
     if args.twice {
         release.compare(&builder)?;
     }
@@ -140,6 +139,12 @@ impl Release {
         archive::pack(&path, &files)?;
         self.packed.push(Packed { platform, sha256: archive::sha256(&path)? });
         Ok(())
+    }
+
+    /// Writes krew's manifest, and then the checksums of all files, which it is one of.
+    fn finish(&self, root: &Path) -> Result<()> {
+        self.write_manifest(root)?;
+        self.write_checksums()
     }
 
     /// Writes the checksums of all files, as `sha256sum --check` reads them.
@@ -206,5 +211,16 @@ mod tests {
         assert_eq!(names[..3], ["kubectl-flink", "LICENSE", "man/kubectl-flink-clean-ha.1"]);
         assert!(names[2..].iter().all(|name| name.starts_with("man/kubectl-flink") && name.ends_with(".1")));
         assert!(names.len() > 10, "{names:?}");
+    }
+
+    #[test]
+    fn every_file_has_its_checksum() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("kubectl-flink.cdx.json"), "{}").unwrap();
+        let release = Release { version: "v1.0.0".into(), folder: folder.path().to_owned(), packed: Vec::new() };
+        release.finish(folder.path()).unwrap();
+        let sums = fs::read_to_string(folder.path().join("SHA256SUMS")).unwrap();
+        let names: Vec<&str> = sums.lines().filter_map(|line| Some(line.split_once("  ")?.1)).collect();
+        assert_eq!(names, ["krew-manifest.yaml", "kubectl-flink.cdx.json"]);
     }
 }
