@@ -1,7 +1,7 @@
 //! How the program is built for each platform, on one machine: by cargo-zigbuild, whose C compiler and linker is Zig, and by a
 //! Rust compiler that has, or can build, the standard library of each.
 //!
-//! A build depends on the sources and on the compilers alone, not on where the checkout is.
+//! A build depends on the sources and on the compilers alone, not on where the checkout is, nor on the caller's settings.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -84,11 +84,11 @@ impl Builder {
         ]);
         build.args(["--target", platform.target]).current_dir(checkout);
         process::without_cargo(&mut build);
+        without_settings(&mut build);
         self.rust.set_up(&mut build)?;
         build
             .env("CARGO_TARGET_DIR", checkout.join(TARGET_DIR))
             .env("CARGO_ZIGBUILD_ZIG_PATH", self.zig.join("ziglang/zig"))
-            .env_remove("RUSTFLAGS")
             .env("CARGO_ENCODED_RUSTFLAGS", flags(checkout, platform)?.join(OsStr::new("\u{1f}")));
         if platform.os == "darwin" {
             build.env("MACOSX_DEPLOYMENT_TARGET", MACOS).env_remove("SDKROOT");
@@ -173,6 +173,29 @@ impl Rust {
     }
 }
 
+/// Takes out of a build's environment how its caller likes to build: the same sources are to be the same program for everybody.
+/// What the build itself needs is set after this.
+fn without_settings(build: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(changes_the_program) {
+            build.env_remove(name);
+        }
+    }
+}
+
+/// Whether cargo, rustc, or the crates that compile C go by this variable, and the program with them.
+fn changes_the_program(name: &str) -> bool {
+    const CARGO: [&str; 6] =
+        ["CARGO_PROFILE_", "CARGO_BUILD_", "CARGO_TARGET_", "CARGO_INCREMENTAL", "RUSTC", "RUSTFLAGS"];
+    const C: [&str; 8] = ["CC", "CFLAGS", "CXX", "CXXFLAGS", "AR", "ARFLAGS", "RANLIB", "RANLIBFLAGS"];
+    // For one target they are called CC_x86_64-unknown-linux-musl, or TARGET_CC.
+    let of_all = name.strip_prefix("TARGET_").or_else(|| name.strip_prefix("HOST_")).unwrap_or(name);
+    let of_all = of_all.split_once('_').map_or(of_all, |(variable, _)| variable);
+    let is_of_cargo = CARGO.iter().any(|prefix| name.starts_with(prefix));
+    // How much is compiled at a time is the machine's affair.
+    (is_of_cargo && name != "CARGO_BUILD_JOBS") || C.contains(&of_all) || name == "CRATE_CC_NO_DEFAULTS"
+}
+
 /// The oldest Rust that the program is built with.
 fn oldest() -> &'static str {
     env!("CARGO_PKG_RUST_VERSION")
@@ -233,4 +256,41 @@ fn zig() -> Result<PathBuf> {
         }
     }
     Ok(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn builds_do_not_hear_how_their_caller_builds() {
+        for name in [
+            "CARGO_PROFILE_RELEASE_OPT_LEVEL",
+            "CARGO_BUILD_RUSTC_WRAPPER",
+            "CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER",
+            "RUSTC_WRAPPER",
+            "RUSTC_WORKSPACE_WRAPPER",
+            "RUSTFLAGS",
+            "CC",
+            "CC_x86_64-unknown-linux-musl",
+            "CFLAGS_aarch64_unknown_linux_musl",
+            "TARGET_CC",
+            "HOST_CFLAGS",
+            "AR_x86_64_apple_darwin",
+        ] {
+            assert!(changes_the_program(name), "{name}");
+        }
+        for name in ["CARGO", "CARGO_HOME", "CARGO_BUILD_JOBS", "CARGO_NET_OFFLINE", "RUSTUP_HOME", "PATH", "ARCH"] {
+            assert!(!changes_the_program(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_a_build_needs_is_set_all_the_same() {
+        let mut build = Command::new("cargo");
+        without_settings(&mut build);
+        Rust::Sources("/folder".into()).set_up(&mut build).unwrap();
+        let rustc = build.get_envs().find(|(name, _)| *name == "RUSTC");
+        assert_eq!(rustc, Some((OsStr::new("RUSTC"), Some(OsStr::new("/folder/rustc")))));
+    }
 }
