@@ -5,8 +5,7 @@ use super::Packed;
 /// Where a release's files are, each version in a folder of its own.
 pub(super) const DOWNLOADS: &str = "https://github.com/kubectl-flink/kubectl-flink/releases/download";
 
-/// All but the platforms. krew-index wants a short description of at most 50 characters that does not say "kubectl" or
-/// "plugin", and a description without commands, wrapped at 80.
+/// All but the platforms. krew-index wants short descriptions, and in a description no commands.
 const HEAD: &str = "\
 # What krew installs the plugin by. `cargo xtask release` makes it from the archives that it has packed.
 apiVersion: krew.googlecontainertools.github.com/v1alpha2
@@ -20,8 +19,10 @@ spec:
   description: |
     Brings up highly available Apache Flink session clusters without an
     operator and without Java: waits until they really serve, shows who leads,
-    which jobs run and where their state is kept, renders the manifests for
-    GitOps, and takes the clusters down without losing what can be recovered.
+    which jobs run and where their state is kept, finds what is wrong in
+    manifests and live and says how to mend it, renders the manifests for
+    GitOps, takes the clusters down without losing what can be recovered, and
+    cleans up the high-availability data that clusters have left behind.
   caveats: |
     To complete `kubectl flink` with TAB, wherever kubectl completes itself:
       kubectl flink completion install
@@ -77,6 +78,7 @@ mod tests {
     fn descriptions_are_as_krew_index_wants_them() {
         let short = HEAD.lines().find_map(|line| line.trim().strip_prefix("shortDescription: ")).unwrap();
         assert!(short.len() <= 50, "{short}");
+        assert!(["kubectl", "plugin"].iter().all(|word| !short.to_lowercase().contains(word)), "{short}");
         let description = HEAD.lines().skip_while(|line| line.trim() != "description: |");
         assert!(description.clone().count() > 2);
         assert!(description.clone().all(|line| line.len() <= 80));
