@@ -116,22 +116,26 @@ impl Krew {
         process::run(validate.arg("-manifest").arg(path))
     }
 
-    /// The manifest and the archive that a person has at hand.
+    /// The manifest and the archive that a person has at hand, by the README's command.
     fn install_from_manifest(&self, release: &Release) -> Result<()> {
         let path = self.manifest("release", release, &release.version, manifest::DOWNLOADS)?;
-        let archive = release.folder.join(Platform::host()?.archive());
-        let install = |archive: &Path| -> Result<Command> {
-            let mut install = self.kubectl(&["krew", "install", "--manifest"])?;
-            install.arg(&path).arg("--archive").arg(archive);
-            Ok(install)
-        };
+        fs::copy(path, self.home.path().join("krew-manifest.yaml"))?;
+        let archive = Platform::host()?.archive();
+        let here = self.home.path().join(&archive);
+        let readme = fs::read_to_string(process::root()?.join("README.md"))?;
+        let shown = readme.lines().find_map(|line| line.strip_prefix("kubectl krew install "));
+        let shown = shown.context("the README has no `kubectl krew install`")?;
+        // For another platform it is another archive.
+        let shown = shown.replace("kubectl-flink-linux-amd64.tar.gz", &archive);
+        let words: Vec<&str> = ["krew", "install"].into_iter().chain(shown.split_whitespace()).collect();
         // Another archive than the manifest's is refused.
-        let other = self.home.path().join("other.tar.gz");
-        fs::write(&other, [&fs::read(&archive)?[..], b"\0"].concat())?;
-        ensure!(!process::succeeds(&mut install(&other)?), "krew installed an archive of another checksum");
+        let right = fs::read(release.folder.join(&archive))?;
+        fs::write(&here, [&right[..], b"\0"].concat())?;
+        ensure!(!process::succeeds(&mut self.kubectl(&words)?), "krew installed an archive of another checksum");
         let before = self.files()?;
 
-        process::quiet(&mut install(&archive)?)?;
+        fs::write(&here, right)?;
+        process::quiet(&mut self.kubectl(&words)?)?;
         self.use_plugin(release)?;
         self.uninstall(&before)
     }
