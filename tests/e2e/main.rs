@@ -25,6 +25,7 @@ mod connection;
 mod desk;
 mod doctor;
 mod doctor_live;
+mod documents;
 mod down;
 mod elector;
 mod failover;

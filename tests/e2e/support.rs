@@ -394,24 +394,27 @@ impl Test {
         command
     }
 
+    /// The credentials of the test bed's S3 server, as environment variables.
+    pub fn s3_credentials(&self) -> [(&'static str, String); 2] {
+        let text = self.bed(&["s3", "env"]);
+        ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].map(|name| {
+            let value =
+                text.lines().find_map(|line| line.trim_start_matches("export ").strip_prefix(&format!("{name}=")));
+            let value = value.unwrap_or_else(|| panic!("`s3 env` has no {name}:\n{text}"));
+            (name, value.trim_matches(['"', '\'']).to_owned())
+        })
+    }
+
+    /// Makes a Secret with them.
+    pub fn s3_secret(&self, name: &str) {
+        let entries = self.s3_credentials().map(|(name, value)| format!("--from-literal={name}={value}"));
+        self.kubectl_here(&["create", "secret", "generic", name, &entries[0], &entries[1]]);
+    }
+
     /// Options with which Flink keeps its state on the test bed's S3 server, under a folder of this test. The credentials
     /// are in the secret `s3`, which this makes.
     pub fn s3(&self) -> Vec<String> {
-        let text = self.bed(&["s3", "env"]);
-        let value = |name: &str| {
-            let value =
-                text.lines().find_map(|line| line.trim_start_matches("export ").strip_prefix(&format!("{name}=")));
-            value.unwrap_or_else(|| panic!("`s3 env` has no {name}:\n{text}")).trim_matches(['"', '\'']).to_owned()
-        };
-        let (key, secret) = (value("AWS_ACCESS_KEY_ID"), value("AWS_SECRET_ACCESS_KEY"));
-        self.kubectl_here(&[
-            "create",
-            "secret",
-            "generic",
-            "s3",
-            &format!("--from-literal=AWS_ACCESS_KEY_ID={key}"),
-            &format!("--from-literal=AWS_SECRET_ACCESS_KEY={secret}"),
-        ]);
+        self.s3_secret("s3");
         [
             &format!("--ha-storage=s3://flink/{}", self.namespace),
             "--env-from-secret=s3",
