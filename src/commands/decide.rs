@@ -137,25 +137,50 @@ fn recorded(facts: &Facts) -> Option<Result<Options>> {
 
 /// Jobs that are recorded in HA ConfigMaps point to files on the storage of then, in the format of the Flink of then.
 /// With another storage their JobManager would not start; with another major version Flink would forget them in silence.
+/// `down` takes the record of the options with it and leaves the jobs: then their ConfigMaps alone tell.
 async fn check_jobs_survive(connection: &Connection, facts: &Facts, profile: &Profile) -> Result<()> {
-    let Some(Ok(recorded)) = recorded(facts) else { return Ok(()) };
-    let before = Profile::by_default(&profile.name, &profile.namespace, recorded.clone());
-    let moved = recorded.ha_storage.as_ref().filter(|storage| **storage != profile.storage);
-    let (old, new) = (before.version()?, profile.version()?);
-    if moved.is_none() && old.major() == new.major() {
-        return Ok(());
-    }
+    let recorded = recorded(facts).transpose()?;
+    let new = profile.version()?;
+    let moved = match &recorded {
+        Some(recorded) => {
+            let moved = recorded.ha_storage.as_ref().filter(|storage| **storage != profile.storage);
+            let before = Profile::by_default(&profile.name, &profile.namespace, recorded.clone());
+            if moved.is_none() && before.version()?.major() == new.major() {
+                return Ok(());
+            }
+            moved.map(ToString::to_string)
+        }
+        None if facts.namespace == NamespaceState::Missing => return Ok(()),
+        None => None,
+    };
     let api: Api<ConfigMap> = Api::namespaced(connection.client.clone(), &connection.namespace);
-    let Some(map) = api.get_opt(&ha::cluster_config_map(&profile.name)).await? else { return Ok(()) };
-    let jobs = ha::ClusterMap::read(&map).jobs;
+    let map = match api.get_opt(&ha::cluster_config_map(&profile.name)).await {
+        // Whoever may not read it has no jobs in it that an earlier `up` of theirs has recorded.
+        Err(error) if is_forbidden(&error) && recorded.is_none() => return Ok(()),
+        map => map?,
+    };
+    let Some(map) = map.and_then(|map| ha::HaMap::read(&map)) else { return Ok(()) };
+    let scheme = |path: &str| path.split_once(':').map(|(scheme, _)| scheme.to_owned());
+    let mut paths = map.pointers.iter().filter_map(|pointer| pointer.path.as_deref());
+    let elsewhere =
+        paths.find(|path| recorded.is_none() && scheme(path) != scheme(&profile.storage.root())).map(str::to_owned);
+    let (change, jobs) = match moved.or(elsewhere) {
+        Some(storage) => (format!("the state of these jobs is on {storage}, not on {}", profile.storage), map.jobs()),
+        None => (
+            format!("Flink {new} does not read what Flink of another major version recorded of these jobs"),
+            map.passed_over_by(new.major()),
+        ),
+    };
     if jobs.is_empty() {
         return Ok(());
     }
-    let change = match moved {
-        Some(storage) => format!("the state of these jobs is on {storage}, not on {}", profile.storage),
-        None => format!("Flink {new} does not read what Flink {old} recorded of these jobs"),
+    let remedy = match recorded {
+        Some(_) => "stop them with a savepoint first, and start them from it afterwards",
+        None => {
+            "bring the cluster up as it was: with its --ha-storage, --flink-version, --env-from-secret and the like"
+        }
     };
     Err(Error::could_not_run(format!("nothing was sent: jobs would be lost: {change}: {}", jobs.join(", ")))
-        .hint("stop them with a savepoint first, and start them from it afterwards")
+        .hint(remedy)
         .hint(format!("or give them up: kubectl flink down {} -n {} --purge-ha", profile.name, profile.namespace)))
 }

@@ -294,6 +294,20 @@ fn left_behind(test: &Test) {
 }
 
 #[test]
+fn up_does_not_lose_what_is_left_behind() {
+    let Some(test) = Test::begin("up_does_not_lose_what_is_left_behind", Needs::Api) else { return };
+    let test = test.with_namespace(&[]);
+    left_behind(&test);
+    let up =
+        |options: &[&str]| test.flink(&[&["up", "--wait=false", "--node-selector=kf-test=nowhere"], options].concat());
+    up(&["--flink-version=2.3.0"]).exits(3).says(&["on s3://flink/ha/plan, not on pvc", JOB, "--ha-storage"]);
+    let storage = "--ha-storage=s3://flink";
+    up(&[storage, "--flink-version=1.20.5"]).exits(3).says(&["another major version", JOB, "--flink-version"]);
+    assert!(!test.exists("deployment/flink-jobmanager"), "nothing was sent");
+    up(&[storage, "--flink-version=2.3.0"]).ok();
+}
+
+#[test]
 fn what_cannot_be_done_changes_nothing() {
     let Some(test) = Test::begin("what_cannot_be_done_changes_nothing", Needs::Api) else { return };
     let test = test.with_namespace(&[]);
