@@ -88,6 +88,7 @@ const WAYS: &[(&[&str], Place, End)] = &[
     (&["doctor -f manifests/ --overlay"], Place::Objects, FOUND),
     (&["doctor -f manifests/"], Place::Files, FOUND),
     (&["kubectl flink doctor"], Place::Serving, WELL),
+    (&["kubectl flink --context staging doctor"], Place::Serving, WELL),
     (&["kubectl flink version"], Place::Serving, WELL),
     (&["docs/clean-ha.md", "kubectl flink status"], Place::Crashing, End::AtLast),
     (&["--namespace flink-demo"], Place::Recovered, WELL),
@@ -214,8 +215,11 @@ fn of_help(command: &clap::Command, path: &str, shown: &mut Vec<Shown>) {
     let help = [command.get_after_help(), command.get_after_long_help()];
     for text in help.into_iter().flatten().map(ToString::to_string) {
         let examples = text.split_once("Examples:\n").map_or("", |(_, examples)| examples);
+        // Up to the next heading.
+        let examples = examples.lines().take_while(|line| line.is_empty() || line.starts_with("  "));
+        let examples = examples.collect::<Vec<_>>().join("\n");
         let at = format!("the help of {path}");
-        shown.extend(commands(examples).into_iter().map(|command| Shown { at: at.clone(), command, output: None }));
+        shown.extend(commands(&examples).into_iter().map(|command| Shown { at: at.clone(), command, output: None }));
     }
     for command in command.get_subcommands() {
         of_help(command, command.get_name(), shown);
@@ -295,10 +299,13 @@ impl<'a> User<'a> {
     /// A command, or what it says, with the names of what is there.
     fn real(&self, shown: &str) -> String {
         let mut real = shown.to_owned();
+        let context = &self.desk.config["contexts"][0]["name"];
         for (name, there) in [
+            ("--context staging", format!("--context {context}")),
             ("clean-ha ID -n NAMESPACE --job JOB", format!("clean-ha flink -n {} --job {JOB}", self.test.namespace)),
             ("--job ID", format!("--job {JOB}")),
             ("--restore FILE", format!("--restore {COPY}")),
+            ("~/.local/bin", "~/bin".to_owned()),
             ("-n streaming", format!("-n {}", self.test.namespace)),
             ("flink-demo", self.test.namespace.clone()),
             ("s3://bucket/", format!("s3://flink/{}/", self.test.namespace)),

@@ -31,7 +31,7 @@ pub(crate) fn index(commands: &[Command]) -> String {
 pub(crate) fn page(command: &Command) -> String {
     let mut page = Page::new(&command.name);
     page.paragraph(&format!("{}.", escape(&command.about())));
-    page.code("sh", &command.usage);
+    page.code("text", &command.usage);
     page.blocks(&command.description());
     page.sections(command);
     let subcommands: Vec<String> = command
