@@ -137,6 +137,8 @@ impl ConnectionArgs {
         ));
         let namespace = config.default_namespace.clone();
         let server = server_name(&config);
+        // Only an issuer's tokens are kept: nobody else's kubeconfig has to be read once more.
+        let user = user.filter(|_| config.auth_info.auth_provider.is_some());
         let home =
             user.and_then(|user| Some(Home { file: kubeconfig::file_of(self.kubeconfig.as_deref(), &user)?, user }));
         let token = credentials::load(&mut config.auth_info, silent, home, answer_within).await?;
