@@ -158,11 +158,7 @@ fn what_others_write_meanwhile_is_no_difference() {
 fn what_kubectl_applied_before_is_taken_over() {
     let Some(test) = Test::begin("what_kubectl_applied_before_is_taken_over", Needs::Api) else { return };
     let test = test.with_namespace(&[]);
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path().to_str().unwrap();
-    let rendered = ["--node-selector", "kf-test=nowhere", "--label=team=blue", "--expose=node-port", "--to", folder];
-    test.flink(&[&["render"], &rendered[..]].concat()).ok();
-    test.kubectl(&["apply", "-f", folder]);
+    kubectl_applies(&test, &["--label=team=blue", "--expose=node-port"]);
     let before = test.get("deployment/flink-taskmanager");
     assert!(managers(&before).contains(&"kubectl-client-side-apply Update".to_owned()), "{:?}", managers(&before));
 
@@ -186,6 +182,15 @@ fn what_kubectl_applied_before_is_taken_over() {
     assert_eq!(test.fingerprint(), before);
 }
 
+/// Brings a cluster up whose pods never start, as someone does who has `kubectl apply` alone.
+fn kubectl_applies(test: &Test, options: &[&str]) {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().to_str().unwrap();
+    let rendered = ["render", "--node-selector", "kf-test=nowhere", "--to", folder];
+    test.flink(&[&rendered[..], options].concat()).ok();
+    test.kubectl(&["apply", "-f", folder]);
+}
+
 /// Another field manager takes the image of the TaskManagers.
 fn team_b_sets_the_image(test: &Test) {
     let theirs = json!({
@@ -201,10 +206,7 @@ fn team_b_sets_the_image(test: &Test) {
 fn a_dry_run_is_refused_where_the_apply_would_be() {
     let Some(test) = Test::begin("a_dry_run_is_refused_where_the_apply_would_be", Needs::Api) else { return };
     let test = test.with_namespace(&[]);
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path().to_str().unwrap();
-    test.flink(&["render", "--node-selector", "kf-test=nowhere", "--to", folder]).ok();
-    test.kubectl(&["apply", "-f", folder]);
+    kubectl_applies(&test, &[]);
     team_b_sets_the_image(&test);
     // What is kubectl's is taken over, and what is someone else's is not.
     for mode in [&["--dry-run=server"][..], &["--diff"], &[]] {
