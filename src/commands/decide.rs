@@ -1,17 +1,29 @@
 //! From what the user gave, what the last `up` recorded and what the cluster has, to a profile with everything decided.
 
+use std::time::{Duration, Instant};
+
 use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
 use kube::api::Api;
 
-use crate::cluster::Connection;
 use crate::cluster::access::{self, Right, is_forbidden};
+use crate::cluster::discover::{self, Scope};
 use crate::cluster::facts::{DefaultStorageClass, Facts, NamespaceState};
 use crate::cluster::preflight::{self, Planned};
+use crate::cluster::{Connection, status};
 use crate::error::{Error, Result};
 use crate::flink::ha;
 use crate::flink::ha_storage::HaStorage;
+use crate::flink::rest::is_globally_terminal;
 use crate::manifests::options::Options;
 use crate::manifests::session_ha::{self, Profile};
+use crate::output::Step;
+
+/// How long Flink may take to clear away a job that has ended: 0.2 to 9 s were seen, the longest on a slow disk.
+const CLEARED: Duration = Duration::from_secs(30);
+/// Between two looks whether it has.
+const LOOK: Duration = Duration::from_millis(500);
+/// How long a JobManager may take to say which jobs have ended.
+const ASK: Duration = Duration::from_secs(5);
 
 /// Reads what a decision about the cluster NAME is made of.
 pub(super) async fn facts(connection: &Connection, name: &str) -> Result<Facts> {
@@ -62,6 +74,7 @@ pub(super) async fn check(
     facts: &Facts,
     profile: &Profile,
     planned: &[Planned],
+    step: &Step,
 ) -> Result<()> {
     if profile.options.ha_storage.is_none() && facts.storage_class == DefaultStorageClass::Unknown {
         return Err(Error::could_not_run(
@@ -73,7 +86,15 @@ pub(super) async fn check(
         preflight::check_pod(connection, &facts.namespace, planned).await?;
     }
     check_accounts(connection, facts, profile).await?;
-    check_jobs_survive(connection, facts, profile).await
+    let deadline = Instant::now() + CLEARED;
+    while let Some(loss) = loss(connection, facts, profile).await? {
+        if Instant::now() >= deadline || !have_ended(connection, &profile.name, &loss.jobs).await {
+            return Err(loss.refused(profile));
+        }
+        step.progress("waiting for Flink to clear away jobs that have ended");
+        tokio::time::sleep(LOOK).await;
+    }
+    Ok(())
 }
 
 /// Service accounts that the user named are not made here: they have to be there and to have the rights.
@@ -135,10 +156,27 @@ fn recorded(facts: &Facts) -> Option<Result<Options>> {
     session_ha::recorded(facts.config_map.as_ref()?.metadata.annotations.as_ref())
 }
 
+/// Jobs that would not come back.
+struct Loss {
+    jobs: Vec<String>,
+    /// Why.
+    change: String,
+    remedy: &'static str,
+}
+
+impl Loss {
+    fn refused(&self, profile: &Profile) -> Error {
+        let Loss { jobs, change, remedy } = self;
+        Error::could_not_run(format!("nothing was sent: jobs would be lost: {change}: {}", jobs.join(", ")))
+            .hint(*remedy)
+            .hint(format!("or give them up: kubectl flink down {} -n {} --purge-ha", profile.name, profile.namespace))
+    }
+}
+
 /// Jobs that are recorded in HA ConfigMaps point to files on the storage of then, in the format of the Flink of then.
 /// With another storage their JobManager would not start; with another major version Flink would forget them in silence.
 /// `down` takes the record of the options with it and leaves the jobs: then their ConfigMaps alone tell.
-async fn check_jobs_survive(connection: &Connection, facts: &Facts, profile: &Profile) -> Result<()> {
+async fn loss(connection: &Connection, facts: &Facts, profile: &Profile) -> Result<Option<Loss>> {
     let recorded = recorded(facts).transpose()?;
     let new = profile.version()?;
     let moved = match &recorded {
@@ -146,20 +184,20 @@ async fn check_jobs_survive(connection: &Connection, facts: &Facts, profile: &Pr
             let moved = recorded.ha_storage.as_ref().filter(|storage| **storage != profile.storage);
             let before = Profile::by_default(&profile.name, &profile.namespace, recorded.clone());
             if moved.is_none() && before.version()?.major() == new.major() {
-                return Ok(());
+                return Ok(None);
             }
             moved.map(ToString::to_string)
         }
-        None if facts.namespace == NamespaceState::Missing => return Ok(()),
+        None if facts.namespace == NamespaceState::Missing => return Ok(None),
         None => None,
     };
     let api: Api<ConfigMap> = Api::namespaced(connection.client.clone(), &connection.namespace);
     let map = match api.get_opt(&ha::cluster_config_map(&profile.name)).await {
         // Whoever may not read it has no jobs in it that an earlier `up` of theirs has recorded.
-        Err(error) if is_forbidden(&error) && recorded.is_none() => return Ok(()),
+        Err(error) if is_forbidden(&error) && recorded.is_none() => return Ok(None),
         map => map?,
     };
-    let Some(map) = map.and_then(|map| ha::HaMap::read(&map)) else { return Ok(()) };
+    let Some(map) = map.and_then(|map| ha::HaMap::read(&map)) else { return Ok(None) };
     let scheme = |path: &str| path.split_once(':').map(|(scheme, _)| scheme.to_owned());
     let mut paths = map.pointers.iter().filter_map(|pointer| pointer.path.as_deref());
     let elsewhere =
@@ -171,16 +209,22 @@ async fn check_jobs_survive(connection: &Connection, facts: &Facts, profile: &Pr
             map.passed_over_by(new.major()),
         ),
     };
-    if jobs.is_empty() {
-        return Ok(());
-    }
     let remedy = match recorded {
         Some(_) => "stop them with a savepoint first, and start them from it afterwards",
         None => {
             "bring the cluster up as it was: with its --ha-storage, --flink-version, --env-from-secret and the like"
         }
     };
-    Err(Error::could_not_run(format!("nothing was sent: jobs would be lost: {change}: {}", jobs.join(", ")))
-        .hint(remedy)
-        .hint(format!("or give them up: kubectl flink down {} -n {} --purge-ha", profile.name, profile.namespace)))
+    let jobs: Vec<_> = jobs.into_iter().map(str::to_owned).collect();
+    Ok((!jobs.is_empty()).then_some(Loss { jobs, change, remedy }))
+}
+
+/// Whether the JobManager says that these jobs are over for good. It says so before it takes them out of the ConfigMaps:
+/// whoever has just stopped one, with `flink stop` for instance, finds it there for a moment.
+async fn have_ended(connection: &Connection, name: &str, jobs: &[String]) -> bool {
+    let found = discover::clusters(connection, &Scope::Namespace(connection.namespace.clone())).await;
+    let of_name = |cluster: &discover::FlinkCluster| cluster.cluster_id.as_deref() == Some(name);
+    let Some(cluster) = found.ok().and_then(|found| found.clusters.into_iter().find(of_name)) else { return false };
+    let told = status::gather(connection, &cluster, ASK, false).await.jobs.unwrap_or_default();
+    jobs.iter().all(|id| told.iter().any(|job| job.id == *id && is_globally_terminal(&job.state)))
 }

@@ -166,7 +166,7 @@ pub async fn run(args: &UpArgs, connection: &ConnectionArgs, ui: &Ui) -> Result<
     };
     let planned = preflight::plan(&connection, files, &facts.namespace).await?;
     if let Some(profile) = &profile {
-        decide::check(&connection, &facts, profile, &planned).await?;
+        decide::check(&connection, &facts, profile, &planned, &step).await?;
     }
     if !args.skip_doctor {
         // `advise` says that state is in the pods.

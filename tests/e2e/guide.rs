@@ -1,7 +1,7 @@
 //! The documents that tell a story, docs/guide.md and docs/ha-storage.md, done as they say.
 
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::documents;
 use crate::flink::Flink;
@@ -40,6 +40,35 @@ fn bring_jar(test: &Test, jobmanager: &str) {
     let jar = test.bed(&["job", "1.20.5"]);
     let exec = format!("kubectl exec -i -n {} deployment/{jobmanager} --", test.namespace);
     run(test, &format!("{exec} cp /dev/stdin {JOB} <{}", jar.trim()), &[]);
+}
+
+/// While it is there, the API server lets nobody take a job out of an HA ConfigMap of the namespace. Flink tries that again and
+/// again, after 1, 2, 4 s: what a slow disk or a conflict of two writes does for a moment.
+struct JobsStay<'a>(&'a Test);
+
+impl<'a> JobsStay<'a> {
+    fn begin(test: &'a Test) -> Self {
+        let name = &test.namespace;
+        let manifests = format!(
+            "apiVersion: admissionregistration.k8s.io/v1\nkind: ValidatingAdmissionPolicy\nmetadata: {{name: {name}}}\n\
+             spec:\n  matchConstraints:\n    namespaceSelector: {{matchLabels: {{kubernetes.io/metadata.name: {name}}}}}\n    \
+             resourceRules:\n    - {{apiGroups: [''], apiVersions: [v1], operations: [UPDATE], resources: [configmaps]}}\n  \
+             validations:\n  - expression: \"!has(oldObject.data) || oldObject.data.all(key, !key.startsWith('jobGraph-') || \
+             (has(object.data) && key in object.data))\"\n\
+             ---\napiVersion: admissionregistration.k8s.io/v1\nkind: ValidatingAdmissionPolicyBinding\n\
+             metadata: {{name: {name}}}\nspec: {{policyName: {name}, validationActions: [Deny]}}\n"
+        );
+        test.apply(&manifests).ok();
+        JobsStay(test)
+    }
+}
+
+impl Drop for JobsStay<'_> {
+    fn drop(&mut self) {
+        for kind in ["validatingadmissionpolicybinding", "validatingadmissionpolicy"] {
+            self.0.try_kubectl(&["delete", kind, &self.0.namespace]);
+        }
+    }
 }
 
 #[test]
@@ -88,11 +117,17 @@ fn a_job_moves_to_another_storage() {
     assert_eq!(blocks.len(), 8, "the test knows what each block is for");
     let namespace = format!("-n {}", test.namespace);
     let bucket = format!("s3://flink/{}/", test.namespace);
+    let mut jobs_stay = None;
     for (number, block) in blocks.iter().enumerate() {
         match number {
             3 => {
                 job = flink.start_job("1.20.5", 2);
                 before = Some(flink.saved(&job));
+                jobs_stay = Some(JobsStay::begin(&test));
+            }
+            5 => {
+                let map = test.get("configmap/orders-cluster-config-map");
+                assert!(map["data"].get(format!("jobGraph-{job}")).is_some(), "the job has ended and stays: {map}");
             }
             6 => bring_jar(&test, "orders-jobmanager"),
             _ => {}
@@ -106,7 +141,15 @@ fn a_job_moves_to_another_storage() {
             ("stop JOB", format!("stop {job}")),
             ("SAVEPOINT JAR", format!("{savepoint} {JOB}")),
         ];
-        let run = run(&test, block, &real.each_ref().map(|(name, real)| (*name, real.as_str())));
+        let run = std::thread::scope(|scope| {
+            if let Some(jobs_stay) = jobs_stay.take_if(|_| number == 5) {
+                scope.spawn(|| {
+                    std::thread::sleep(Duration::from_secs(3));
+                    drop(jobs_stay);
+                });
+            }
+            run(&test, block, &real.each_ref().map(|(name, real)| (*name, real.as_str())))
+        });
         let word_after = |words: &str| run.stdout.rsplit_once(words).unwrap().1.split_whitespace().next().unwrap();
         match number {
             1 => drop(
