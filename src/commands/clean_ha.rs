@@ -281,21 +281,20 @@ async fn remove(
 ) -> Result<()> {
     let state = &selection.situation.state;
     let what = format!("{} in namespace {}", state.cluster_id, state.namespace);
+    // Before the step, whose line is gone when this speaks.
+    let mut begun = Begun { removed, ui, ended: false };
     let step = ui.step(format!("Removing high-availability data of {what}"));
     let deadline = delete::deadline(args.timeout);
     let removal = selection.removal();
     let progress = |what: &str| step.progress(what);
-    let outcome = removal::remove(connection, &removal, Some(&args.backup_dir), deadline, progress, removed).await;
-    if let Err(mut error) = outcome {
+    let outcome =
+        removal::remove(connection, &removal, Some(&args.backup_dir), deadline, progress, begun.removed).await;
+    begun.ended = true;
+    if let Err(error) = outcome {
         step.failed();
-        if !removed.is_empty() {
-            error = error.hint(format!("removed before that: {}", report::removed(removed)));
-        }
-        if let Some(path) = &removed.backup {
-            error = error.hint(format!("the copy is in {}", path.display()));
-        }
-        return Err(error.context(what));
+        return Err(begun.so_far().into_iter().fold(error, Error::hint).context(what));
     }
+    drop(begun);
     step.done(format_args!("Removed of {what}: {}", report::removed(removed)));
     if let Some(path) = &removed.backup {
         ui.note(format_args!("  the copy: {0}; put it back: kubectl flink clean-ha --restore {0}", path.display()));
@@ -307,6 +306,31 @@ async fn remove(
         ui.note(format_args!("  {line}"));
     }
     Ok(())
+}
+
+/// A removal that can be broken off: then too it is said where the copy is.
+struct Begun<'a> {
+    removed: &'a mut Removed,
+    ui: &'a Ui,
+    ended: bool,
+}
+
+impl Begun<'_> {
+    /// What has been done.
+    fn so_far(&self) -> Vec<String> {
+        let gone =
+            (!self.removed.is_empty()).then(|| format!("removed before that: {}", report::removed(self.removed)));
+        let copy = self.removed.backup.as_ref().map(|path| format!("the copy is in {}", path.display()));
+        gone.into_iter().chain(copy).collect()
+    }
+}
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.so_far().iter().for_each(|line| self.ui.warn(line));
+        }
+    }
 }
 
 /// Sets right what a command that was ended by force has left: workloads that it has stopped, and its lease.

@@ -163,7 +163,9 @@ fn interrupted_it_gives_the_lease_back() {
             .spawn()
             .unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut said = String::new();
         for line in lines.map_while(Result::ok) {
+            said = said + &line + "\n";
             // What it said was read; now it removes.
             if line.contains("high-availability ConfigMaps of 1 cluster") {
                 std::thread::sleep(Duration::from_millis(40 * number));
@@ -173,6 +175,11 @@ fn interrupted_it_gives_the_lease_back() {
         let code = child.wait().unwrap().code();
         broken_off += usize::from(code == Some(130));
         assert!(matches!(code, Some(0 | 130)), "{code:?}");
+        // A copy that was written is spoken of, however it ended.
+        let copies = std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().path());
+        for copy in copies.filter(|copy| copy.to_string_lossy().contains(id.as_str())) {
+            assert!(said.contains(&copy.display().to_string()), "{said}");
+        }
         for map in test.list("configmaps") {
             let lease = map["metadata"]["annotations"]["control-plane.alpha.kubernetes.io/leader"].as_str();
             assert!(lease.is_none_or(|lease| !lease.contains("kubectl-flink")), "{map}");
