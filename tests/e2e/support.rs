@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Condvar, Mutex, OnceLock};
+use std::sync::{Condvar, Mutex, Once, OnceLock};
 use std::time::{Duration, Instant};
 
 use kubectl_flink::cluster::ConnectionArgs;
@@ -134,6 +134,7 @@ impl Test {
             skip(name, lacks);
             return None;
         }
+        tell_at_once_why_a_test_fails();
         let turn = Turn::take(matches!(needs, Needs::ApiAlone | Needs::BedAlone));
         Some(Test { namespace: unique(), name, others: Mutex::default(), started: Instant::now(), _turn: turn })
     }
@@ -456,6 +457,19 @@ impl Drop for Test {
         }
         self.say("ended");
     }
+}
+
+/// The test harness keeps back why a test has failed until all have run, and then says it below all that the test has said:
+/// whoever sees only a part of that shall see why.
+fn tell_at_once_why_a_test_fails() {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            before(panic);
+            let _ = writeln!(std::io::stderr(), "{}: {panic}", std::thread::current().name().unwrap_or("?"));
+        }));
+    });
 }
 
 /// Counts a test as skipped: the runner reads the file, people read the line.
