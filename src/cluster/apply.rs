@@ -124,9 +124,12 @@ pub async fn apply(
             .patch(name(&target.object), &params, &Patch::Apply(&target.object))
             .map_err(kube::Error::BuildRequest)?;
         let (status, after) = match send(connection, request).await {
-            // In a dry run the managers stay as they are; what is taken over in earnest is forced here.
+            // What we have changed by other means (`clean-ha` scales) counts as another manager's. And in a dry run the
+            // managers stay as they are; what is taken over in earnest is forced here.
             Err(kube::Error::Api(status))
-                if options.dry_run && !params.force && conflicts_with_client_side(&status, before.as_ref()) =>
+                if !params.force
+                    && (conflicts_with(&status, &Value::from(FIELD_MANAGER))
+                        || options.dry_run && conflicts_with_client_side(&status, before.as_ref())) =>
             {
                 params.force = true;
                 continue;
@@ -195,8 +198,13 @@ fn conflicts(status: &Status) -> impl Iterator<Item = &StatusCause> {
 
 /// Whether all of them are of client-side `kubectl apply`, which [`take_over`] takes them from.
 fn conflicts_with_client_side(status: &Status, live: Option<&DynamicObject>) -> bool {
-    let Some((_, client_side)) = live.and_then(client_side_manager) else { return false };
-    let owner = format!("conflict with {}", client_side["manager"]);
+    let client_side = live.and_then(client_side_manager);
+    client_side.is_some_and(|(_, client_side)| conflicts_with(status, &client_side["manager"]))
+}
+
+/// Whether all of them are of this manager.
+fn conflicts_with(status: &Status, manager: &Value) -> bool {
+    let owner = format!("conflict with {manager}");
     conflicts(status).count() > 0 && conflicts(status).all(|cause| cause.message.starts_with(&owner))
 }
 

@@ -250,6 +250,11 @@ fn what_kubectl_scale_and_edit_set_is_told_or_taken_back() {
     up(&test, &["--taskmanagers=5"]).ok();
     assert_eq!(replicas(&test, "flink-taskmanager"), 5);
     up(&test, &[]).ok();
+    // What `clean-ha` had to leave is no other manager's, though it was no apply.
+    let patch = ["--type=merge", "--field-manager=kubectl-flink", "-p", r#"{"spec":{"replicas":0}}"#];
+    test.kubectl_here(&[&["patch", "deployment/flink-jobmanager"], &patch[..]].concat());
+    up(&test, &["--jobmanagers=2"]).ok();
+    assert_eq!(replicas(&test, "flink-jobmanager"), 2);
 }
 
 #[test]
