@@ -145,7 +145,7 @@ pub fn unrecoverable(log: &str) -> Option<Unrecoverable> {
     let maps = lines.iter().filter_map(|line| line.split_once("configMapName='")?.1.split_once('\''));
     // `(Permission denied)` is a FileNotFoundException too.
     let missing = after("FileNotFoundException: ").filter(|rest| {
-        ["No such file or directory", "does not exist", "No such file or object", "NoSuchKey", "404"]
+        ["No such file or directory", "does not exist", "No such file or object", "Item not found", "NoSuchKey", "404"]
             .iter()
             .any(|gone| rest.contains(gone))
     });
@@ -161,13 +161,14 @@ pub fn unrecoverable(log: &str) -> Option<Unrecoverable> {
 }
 
 /// The path in what a file system says of a file that is not there: `/a (No such file or directory)`, as Java does,
-/// `File does not exist: /a`, `No such file or directory: s3://b/a`.
+/// `File does not exist: /a`, `No such file or directory: s3://b/a`, `Item not found: 'gs://b/a'. Note, ...` (GCS connector).
 fn path_in(message: &str) -> &str {
     let before = message.split(" (").next().unwrap_or(message).trim();
     if before.starts_with('/') {
         return before;
     }
-    before.split_whitespace().find(|word| word.contains('/')).unwrap_or(before)
+    let path = before.split_whitespace().find(|word| word.contains('/')).unwrap_or(before);
+    path.trim_end_matches('.').trim_matches('\'')
 }
 
 /// Stack frames, blank lines, and what the JVM says at every end.
@@ -302,6 +303,11 @@ Caused by: java.io.FileNotFoundException: /tmp/flink/ha/default/submittedJobGrap
         assert_eq!((on_s3.gone, on_s3.missing), (true, None));
         for (message, path) in [
             ("No such file or directory: s3a://b/ha/submittedJobGraph76", "s3a://b/ha/submittedJobGraph76"),
+            (
+                "Item not found: 'gs://b/ha/submittedJobGraph76'. Note, it is possible that the live version is still \
+                 available but the requested generation is deleted.",
+                "gs://b/ha/submittedJobGraph76",
+            ),
             ("File does not exist: /ha/submittedJobGraph76", "/ha/submittedJobGraph76"),
         ] {
             let local = "/tmp/flink/ha/default/submittedJobGraph76 (No such file or directory)";
