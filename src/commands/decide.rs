@@ -1,5 +1,6 @@
 //! From what the user gave, what the last `up` recorded and what the cluster has, to a profile with everything decided.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
@@ -86,10 +87,13 @@ pub(super) async fn check(
         preflight::check_pod(connection, &facts.namespace, planned).await?;
     }
     check_accounts(connection, facts, profile).await?;
-    let deadline = Instant::now() + CLEARED;
+    let (deadline, mut ended) = (Instant::now() + CLEARED, BTreeSet::new());
     while let Some(loss) = loss(connection, facts, profile).await? {
-        if Instant::now() >= deadline || !have_ended(connection, &profile.name, &loss.jobs).await {
-            return Err(loss.refused(profile));
+        if !loss.jobs.is_subset(&ended) {
+            ended.extend(ended_jobs(connection, &profile.name).await);
+        }
+        if Instant::now() >= deadline || !loss.jobs.is_subset(&ended) {
+            return Err(loss.refused(profile, &ended));
         }
         step.progress("waiting for Flink to clear away jobs that have ended");
         tokio::time::sleep(LOOK).await;
@@ -158,17 +162,30 @@ fn recorded(facts: &Facts) -> Option<Result<Options>> {
 
 /// Jobs that would not come back.
 struct Loss {
-    jobs: Vec<String>,
+    jobs: BTreeSet<String>,
     /// Why.
     change: String,
     remedy: &'static str,
 }
 
 impl Loss {
-    fn refused(&self, profile: &Profile) -> Error {
-        let Loss { jobs, change, remedy } = self;
-        Error::could_not_run(format!("nothing was sent: jobs would be lost: {change}: {}", jobs.join(", ")))
-            .hint(*remedy)
+    fn refused(&self, profile: &Profile, ended: &BTreeSet<String>) -> Error {
+        let ids = |jobs: &BTreeSet<String>| jobs.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let lost = &self.jobs - ended;
+        if lost.is_empty() {
+            return Error::could_not_run(format!(
+                "nothing was sent: Flink has not cleared away jobs that have ended: {}",
+                ids(&self.jobs)
+            ))
+            .hint(format!(
+                "why, the JobManager's log says; then run the same command again: kubectl logs -n {} \
+                 deployment/{}",
+                profile.namespace,
+                profile.jobmanager()
+            ));
+        }
+        Error::could_not_run(format!("nothing was sent: jobs would be lost: {}: {}", self.change, ids(&lost)))
+            .hint(self.remedy)
             .hint(format!("or give them up: kubectl flink down {} -n {} --purge-ha", profile.name, profile.namespace))
     }
 }
@@ -215,16 +232,18 @@ async fn loss(connection: &Connection, facts: &Facts, profile: &Profile) -> Resu
             "bring the cluster up as it was: with its --ha-storage, --flink-version, --env-from-secret and the like"
         }
     };
-    let jobs: Vec<_> = jobs.into_iter().map(str::to_owned).collect();
+    let jobs: BTreeSet<_> = jobs.into_iter().map(str::to_owned).collect();
     Ok((!jobs.is_empty()).then_some(Loss { jobs, change, remedy }))
 }
 
-/// Whether the JobManager says that these jobs are over for good. It says so before it takes them out of the ConfigMaps:
-/// whoever has just stopped one, with `flink stop` for instance, finds it there for a moment.
-async fn have_ended(connection: &Connection, name: &str, jobs: &[String]) -> bool {
+/// The jobs that the JobManager says are over for good. It says so before it takes them out of the ConfigMaps: whoever has
+/// just stopped one, with `flink stop` for instance, finds it there for a moment.
+async fn ended_jobs(connection: &Connection, name: &str) -> Vec<String> {
     let found = discover::clusters(connection, &Scope::Namespace(connection.namespace.clone())).await;
     let of_name = |cluster: &discover::FlinkCluster| cluster.cluster_id.as_deref() == Some(name);
-    let Some(cluster) = found.ok().and_then(|found| found.clusters.into_iter().find(of_name)) else { return false };
+    let Some(cluster) = found.ok().and_then(|found| found.clusters.into_iter().find(of_name)) else {
+        return Vec::new();
+    };
     let told = status::gather(connection, &cluster, ASK, false).await.jobs.unwrap_or_default();
-    jobs.iter().all(|id| told.iter().any(|job| job.id == *id && is_globally_terminal(&job.state)))
+    told.into_iter().filter(|job| is_globally_terminal(&job.state)).map(|job| job.id).collect()
 }
