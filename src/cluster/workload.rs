@@ -28,6 +28,9 @@ pub struct Workload {
     pub finished: bool,
     /// A Job that has failed for good: its pods are not made again.
     pub failed: bool,
+    /// A StatefulSet that deletes its pods' claims, with all that is on them, when it is scaled down
+    /// (`persistentVolumeClaimRetentionPolicy.whenScaled`).
+    pub deletes_claims: bool,
     /// What its pods are made from.
     pub template: PodTemplateSpec,
     /// The Flink process in that template.
@@ -51,7 +54,11 @@ impl Workload {
     pub fn of_stateful_set(set: StatefulSet) -> Option<Workload> {
         let spec = set.spec?;
         let ready = set.status.and_then(|status| status.ready_replicas);
-        Self::new("StatefulSet", set.metadata, spec.template, spec.replicas.unwrap_or(1), ready)
+        let replicas = spec.replicas.unwrap_or(1);
+        let mut workload = Self::new("StatefulSet", set.metadata, spec.template, replicas, ready)?;
+        let of_claims = spec.persistent_volume_claim_retention_policy.and_then(|policy| policy.when_scaled);
+        workload.deletes_claims = of_claims.as_deref() == Some("Delete");
+        Some(workload)
     }
 
     /// The workload of a Job, if its pods run Flink.
@@ -99,6 +106,7 @@ impl Workload {
             ready: ready.unwrap_or(0),
             finished: false,
             failed: false,
+            deletes_claims: false,
             deployment: None,
             template,
             process,

@@ -86,11 +86,10 @@ impl<'a> Removal<'a> {
     /// Refuses before anything is changed if not everything can be.
     ///
     /// # Errors
-    /// Rights are missing, or the API server does not answer.
+    /// A JobManager cannot be stopped without harm, rights are missing, or the API server does not answer.
     pub async fn preflight(&self, connection: &Connection) -> Result<()> {
-        if let Some(user) = self.situation.crashing().find(|user| !standstill::is_possible(&user.workload)) {
-            return Err(Error::could_not_run(format!("nothing was removed: {} cannot be scaled to 0", user.reference))
-                .hint("delete it, or scale to 0 what makes it, and run the same command again"));
+        for user in self.situation.crashing() {
+            standstill::check(&user.workload).map_err(|error| error.context("nothing was removed"))?;
         }
         access::require(connection, self.rights(), "nothing was removed").await
     }

@@ -85,7 +85,10 @@ pub async fn restore(
         ));
         for user in &there.users {
             let command = standstill::command(&user.workload, 0);
-            error = error.hint(format!("stop it first, and wait until its pods are gone: {command}"));
+            error = match standstill::check(&user.workload) {
+                Ok(()) => error.hint(format!("stop it first, and wait until its pods are gone: {command}")),
+                Err(why) => why.hints.into_iter().fold(error.hint(why.message), Error::hint),
+            };
         }
         return Err(error);
     }

@@ -68,9 +68,27 @@ pub fn right(workload: &Workload) -> Right {
     Right::new("patch", group, plural, Some(workload.namespace()))
 }
 
-/// Whether it is of a kind that can be put to rest: nothing else makes its pods again.
-pub fn is_possible(workload: &Workload) -> bool {
-    matches!(workload.kind.as_str(), "Deployment" | "StatefulSet" | "Job")
+/// Refuses what cannot be put to rest without harm.
+///
+/// # Errors
+/// It is of a kind that cannot be scaled, or its volumes would go with its pods.
+pub fn check(workload: &Workload) -> Result<()> {
+    let (kind, name, namespace) = (workload.kind.to_lowercase(), &workload.name, workload.namespace());
+    if !matches!(workload.kind.as_str(), "Deployment" | "StatefulSet" | "Job") {
+        return Err(Error::could_not_run(format!("{kind}/{name} cannot be scaled to 0"))
+            .hint("delete it, or scale to 0 what makes it, and run the same command again"));
+    }
+    if workload.deletes_claims {
+        let why = "persistentVolumeClaimRetentionPolicy.whenScaled is Delete";
+        return Err(Error::could_not_run(format!(
+            "scaled to 0, {kind}/{name} would lose its volumes: {why}"
+        ))
+        .hint(format!(
+            "have them kept, and run the same command again: kubectl patch {kind}/{name} -n {namespace} --type=merge -p \
+             '{{\"spec\":{{\"persistentVolumeClaimRetentionPolicy\":{{\"whenScaled\":\"Retain\"}}}}}}'"
+        )));
+    }
+    Ok(())
 }
 
 /// Takes a workload's pods away, and waits until they are gone.
@@ -124,4 +142,31 @@ async fn patch(connection: &Connection, workload: &Workload, change: &Value) -> 
         kind => return Err(Error::could_not_run(format!("{}/{name} cannot be scaled", kind.to_lowercase()))),
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn volumes_do_not_go_with_the_pods() {
+        let refusal = |when_scaled: &str| {
+            let set: StatefulSet = serde_json::from_value(json!({
+                "metadata": {"name": "jm", "namespace": "n"},
+                "spec": {
+                    "replicas": 1,
+                    "persistentVolumeClaimRetentionPolicy": {"whenScaled": when_scaled},
+                    "selector": {},
+                    "serviceName": "jm",
+                    "template": {"spec": {"containers": [{"name": "c", "image": "flink:1.20.5", "args": ["jobmanager"]}]}}
+                }
+            }))
+            .unwrap();
+            check(&Workload::of_stateful_set(set).unwrap()).map_err(|error| (error.message, error.hints.concat()))
+        };
+        assert_eq!(refusal("Retain"), Ok(()));
+        let (message, hint) = refusal("Delete").unwrap_err();
+        assert!(message.contains("statefulset/jm would lose its volumes"), "{message}");
+        assert!(hint.contains(r#"kubectl patch statefulset/jm -n n --type=merge -p '{"spec":{"#), "{hint}");
+    }
 }
