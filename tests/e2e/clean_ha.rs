@@ -98,6 +98,35 @@ fn pod_local(version: &str, name: &'static str) {
     test.until("the cluster serves again", || test.flink(&["status", "flink"]).code == 0);
     let job = flink.start_job(version, 1);
     assert_eq!(ha_maps(&test).len(), 2, "{job}");
+    if version == "1.20.5" {
+        one_of_two_in_a_pod(&test, &flink, &job, folder.path());
+    }
+}
+
+/// The JobManager dies of one job, and the other's files are in the volume of the same pod: they go when it is stopped.
+fn one_of_two_in_a_pod(test: &Test, flink: &Flink<'_>, broken: &str, folder: &Path) {
+    let other = flink.start_job("1.20.5", 1);
+    let cluster = ha_maps(test).into_iter().find(|map| map["metadata"]["name"] == "flink-cluster-config-map").unwrap();
+    let files = files_of(test, &cluster);
+    let path = files.iter().find_map(|(key, path)| Some(path).filter(|_| key.contains(broken))).unwrap();
+    let shell = format!("rm {} && kill 1", path.trim_start_matches("file:"));
+    test.kubectl(&["exec", "-n", &test.namespace, "deployment/flink-jobmanager", "--", "sh", "-c", &shell]);
+    let (command, _) = named_command(test, &[broken]);
+    let kept = |run: Run| {
+        assert_eq!(ha_maps(test).len(), 3, "{run}");
+        run
+    };
+    kept(clean_ha(test, folder, &["flink", "--yes"]).ok()).says(&[
+        "Kept: 1 more",
+        "files of other jobs",
+        "Nothing is to be",
+    ]);
+    let command: Vec<&str> = command.iter().map(String::as_str).skip(1).chain(["--yes"]).collect();
+    kept(clean_ha(test, folder, &command).exits(2)).says(&["its pods' volumes is lost", &other, "--force"]);
+    let forced = [&command[..], &["--force"]].concat();
+    let dry = kept(clean_ha(test, folder, &[&forced[..], &["--dry-run"]].concat()).ok());
+    dry.says(&["Would remove", "lost with the volumes of its pods", &other]);
+    clean_ha(test, folder, &forced).ok().says(&["started again"]);
 }
 
 #[test]

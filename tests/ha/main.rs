@@ -50,12 +50,13 @@ async fn differences(name: &str, seen: &mut BTreeSet<String>) -> Vec<String> {
     let mut found = situations(&connection, &Look { scope, cluster_id: None }, |_| {}).await.unwrap();
 
     let mut verdicts: BTreeMap<String, Judged> = BTreeMap::new();
-    let mut generations = BTreeMap::new();
+    let (mut generations, mut in_pods) = (BTreeMap::new(), BTreeSet::new());
     for situation in &mut found.situations {
         situation.seen = probed(&facts);
         let judgement = situation.judge();
         let maps = situation.state.maps.iter().map(|map| map.name.clone()).zip(judgement.maps);
         verdicts.extend(maps.chain(judgement.jobs));
+        in_pods.extend(situation.in_pods());
         let generation = serde_json::to_value(situation.state.generation()).unwrap();
         generations.insert(situation.state.cluster_id.clone(), generation.as_str().unwrap().to_owned());
     }
@@ -73,6 +74,10 @@ async fn differences(name: &str, seen: &mut BTreeSet<String>) -> Vec<String> {
             }
             None => wrong.push(format!("{name}: {of} is not there, and should be {verdict} ({why})")),
         }
+    }
+    let lost: BTreeSet<String> = serde_json::from_value(facts["inPods"].clone()).unwrap_or_default();
+    if in_pods != lost {
+        wrong.push(format!("{name}: {in_pods:?} would go with the pods, and it should be {lost:?}"));
     }
     for (id, generation) in facts["generations"].as_object().into_iter().flatten() {
         if generations.get(id).map(String::as_str) != generation.as_str() {

@@ -223,6 +223,12 @@ impl Situation {
         shared.flat_map(|map| &map.pointers)
     }
 
+    /// What a job begins with, and its checkpoints.
+    fn pointers(&self, id: &str) -> impl Iterator<Item = &Pointer> {
+        let entries = self.shared_pointers().filter(move |pointer| pointer.target.id() == Some(id));
+        entries.chain(self.state.job_map(id).into_iter().flat_map(|map| &map.pointers))
+    }
+
     /// Reasons that have nothing to do with what stands in a ConfigMap.
     fn withheld(&self, map: &HaMap, live: Option<&str>) -> Option<Judged> {
         if let Some(why) = live {
@@ -255,9 +261,7 @@ impl Situation {
         if let Some(judged) = self.operators() {
             return judged;
         }
-        let entries = self.shared_pointers().filter(|pointer| pointer.target.id() == Some(id));
-        let checkpoints = self.state.job_map(id).into_iter().flat_map(|map| &map.pointers);
-        let pointers: Vec<&Pointer> = entries.chain(checkpoints).collect();
+        let pointers: Vec<&Pointer> = self.pointers(id).collect();
         if pointers.is_empty() {
             if let Operator::Unknown(why) = &self.operator {
                 return Judged::new(Verdict::Unknown, format!("an operator may have suspended the job: {why}"));
@@ -363,6 +367,23 @@ impl Situation {
         self.pointer(job, pointer).verdict == Verdict::Dead
     }
 
+    /// Jobs and applications of which something may be in a volume of pods that are stopped before anything is changed: it
+    /// goes with them.
+    pub fn in_pods(&self) -> BTreeSet<String> {
+        let there = |user: &&User| !user.pods.is_empty() || user.pods_unseen.is_some();
+        let stopped: Vec<&User> = self.crashing().filter(there).collect();
+        let may_be = |id: &str, pointer: &Pointer| {
+            let in_volume = |user: &&User| {
+                let path = pointer.path.as_deref().or(user.storage_dir.as_deref());
+                path.is_some_and(|path| user.has_in_pods(path))
+            };
+            stopped.iter().any(in_volume) && !self.is_gone(id, pointer)
+        };
+        let mut ids = self.ids();
+        ids.retain(|id| self.pointers(id).any(|pointer| may_be(id, pointer)));
+        ids
+    }
+
     /// The files on storage that outlives pods, which a probe can look at.
     pub fn files(&self) -> Vec<String> {
         let pointers = self.state.maps.iter().flat_map(|map| &map.pointers);
@@ -391,6 +412,13 @@ impl User {
         }
         let spec = self.workload.template.spec.as_ref();
         spec.map_or(Storage::Unknown, |spec| storage::behind(spec, &self.workload.process.container, path))
+    }
+
+    /// Whether a path is in a volume that lasts as long as the pod. What is in the container lasts as long as the process.
+    fn has_in_pods(&self, path: &str) -> bool {
+        let local = storage::local_path(path).unwrap_or(path);
+        let is_mounted = |(spec, container)| storage::mounted_at(spec, container, local).is_some();
+        self.storage(path) == Storage::PodLocal && self.workload.flink_container().is_some_and(is_mounted)
     }
 
     /// What was behind a path in pods of earlier revisions.
@@ -436,12 +464,7 @@ impl User {
             );
             return Judged::new(Verdict::Unknown, why);
         }
-        // A volume of the pod lasts as long as the pod, what is in the container as long as the process.
-        let local = storage::local_path(path).unwrap_or(path);
-        let in_pod = self
-            .workload
-            .flink_container()
-            .is_some_and(|(spec, container)| storage::mounted_at(spec, container, local).is_some());
+        let in_pod = self.has_in_pods(path);
         if let Some(storage) = self.earlier(path).find(|storage| *storage != Storage::PodLocal) {
             let why =
                 format!("{path} may still be there: an earlier revision of {} had it on {storage}", self.reference);

@@ -88,6 +88,8 @@ pub(super) struct Selection<'a> {
     whole: bool,
     /// Something goes that might have been recovered.
     pub(super) loses: bool,
+    /// Jobs that were not to be removed, and whose files may go with the pods that are stopped.
+    in_pods: BTreeSet<String>,
     /// What stays, each with its verdict and what would let it go.
     pub(super) left: Vec<Left>,
 }
@@ -99,6 +101,8 @@ pub(super) enum Left {
     Recoverable,
     Unknown,
     Withheld,
+    /// Its removal would take others with it.
+    InPods,
 }
 
 impl<'a> Selection<'a> {
@@ -109,8 +113,8 @@ impl<'a> Selection<'a> {
             situation.operators_resource().is_some() || map.is_some_and(|map| map.owner.is_some())
         };
         let withheld = |job: &str| is_owned(situation.state.job_map(job));
-        let mut selection =
-            Selection { situation, jobs: BTreeSet::new(), whole: false, loses: false, left: Vec::new() };
+        let (jobs, in_pods) = (BTreeSet::new(), BTreeSet::new());
+        let mut selection = Selection { situation, jobs, whole: false, loses: false, in_pods, left: Vec::new() };
         for (id, judged) in &judgement.jobs {
             let wanted = match choice.jobs {
                 Jobs::All => true,
@@ -144,7 +148,48 @@ impl<'a> Selection<'a> {
                 selection.left.push(left(judged.verdict, is_owned(Some(map))));
             }
         }
+        if !selection.is_empty() {
+            selection.spare_pods(choice)?;
+        }
         Ok(selection)
+    }
+
+    /// JobManagers are stopped for the removal, and what is in a volume of their pods goes with them.
+    ///
+    /// # Errors
+    /// A job was named, and others would be lost with it.
+    fn spare_pods(&mut self, choice: &Choice<'_>) -> Result<()> {
+        self.in_pods = &self.situation.in_pods() - &self.jobs;
+        if self.in_pods.is_empty() {
+            return Ok(());
+        }
+        if choice.unknown {
+            self.loses = true;
+            return Ok(());
+        }
+        if let Jobs::Given { ids, .. } = choice.jobs
+            && let Some(id) = ids.intersection(&self.jobs).next()
+        {
+            return Err(Error::usage(format!(
+                "nothing was removed: to remove job {id}, {} is stopped, and what is in its pods' volumes is lost: {}",
+                self.stopped(),
+                self.of_others()
+            ))
+            .hint("move what can be saved, or remove it all the same: --force"));
+        }
+        self.left.extend(self.jobs.iter().map(|_| Left::InPods));
+        (self.jobs, self.whole, self.loses) = (BTreeSet::new(), false, false);
+        Ok(())
+    }
+
+    /// `deployment/x, deployment/y`.
+    fn stopped(&self) -> String {
+        self.situation.crashing().map(|user| user.reference.as_str()).collect::<Vec<_>>().join(", ")
+    }
+
+    fn of_others(&self) -> String {
+        let jobs: Vec<&str> = self.in_pods.iter().map(String::as_str).collect();
+        format!("files of job {}", jobs.join(", "))
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -158,13 +203,17 @@ impl<'a> Selection<'a> {
     /// What goes, in words.
     pub(super) fn sentence(&self) -> String {
         let state = &self.situation.state;
-        let stops: Vec<&str> = self.situation.crashing().map(|user| user.reference.as_str()).collect();
-        let stops = match stops.as_slice() {
-            [] => String::new(),
-            stops => format!("; {} is stopped for it and started again", stops.join(", ")),
+        let stops = match self.stopped() {
+            stopped if stopped.is_empty() => stopped,
+            stopped => format!("; {stopped} is stopped for it and started again"),
+        };
+        let lost = if self.in_pods.is_empty() {
+            String::new()
+        } else {
+            format!("; lost with the volumes of its pods: {}", self.of_others())
         };
         let what = super::report::removed(&self.removal().expected());
-        format!("{what} of cluster-id {} in namespace {}{stops}", state.cluster_id, state.namespace)
+        format!("{what} of cluster-id {} in namespace {}{stops}{lost}", state.cluster_id, state.namespace)
     }
 }
 
@@ -202,6 +251,11 @@ pub(super) fn summary(left: &[Left]) -> Vec<String> {
         (Left::Recoverable, "recoverable", "given up with --include-recoverable"),
         (Left::Unknown, "unknown", "--probe looks whether the files are there; removed with --force"),
         (Left::Withheld, "recoverable", "left to its owner"),
+        (
+            Left::InPods,
+            "more",
+            "the JobManager would be stopped for it, and with its pods go files of other jobs; removed with --force",
+        ),
     ];
     let count = |kind| left.iter().filter(|one| **one == kind).count();
     let lines = lines.into_iter().map(|(kind, word, why)| (count(kind), word, why));
