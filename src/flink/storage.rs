@@ -124,7 +124,7 @@ pub fn mounted_at<'a>(spec: &'a PodSpec, container: &'a Container, path: &str) -
     let (mount, rest) = (container.volume_mounts.iter().flatten())
         .filter_map(|mount| Some((mount, inside(&mount.mount_path)?)))
         .max_by_key(|(mount, _)| mount.mount_path.trim_end_matches('/').len())?;
-    let sub_path = mount.sub_path.as_deref().unwrap_or_default().trim_matches('/');
+    let sub_path = mount.sub_path.as_deref().or(mount.sub_path_expr.as_deref()).unwrap_or_default().trim_matches('/');
     let path = [sub_path, &rest].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
     let volume = spec.volumes.iter().flatten().find(|volume| volume.name == mount.name);
     Some(Mounted { name: &mount.name, volume, path })

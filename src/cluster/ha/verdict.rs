@@ -9,7 +9,7 @@ use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::PodSpec;
+use k8s_openapi::api::core::v1::{PodSpec, Volume};
 use serde::Serialize;
 
 use super::HaState;
@@ -286,7 +286,7 @@ impl Situation {
         };
         match self.seen.get(&self.in_full(path)) {
             Some(Presence::There) => return Judged::new(Verdict::Recoverable, format!("{path} is there")),
-            Some(Presence::Gone) if self.users.iter().any(|user| user.storage(path) != self.users[0].storage(path)) => {
+            Some(Presence::Gone) if self.users.iter().any(|user| !user.sees_the_same(&self.users[0], path)) => {
                 let why =
                     format!("the probe did not find {path} for one of several workloads, which have other storage");
                 return Judged::new(Verdict::Unknown, why);
@@ -427,10 +427,35 @@ impl User {
         specs.map(move |spec| storage::behind(spec, &self.workload.process.container, path))
     }
 
+    /// It is on no volume of the pods: no other one can have taken its place.
+    fn is_remote(&self, path: &str) -> bool {
+        storage::local_path(path).is_none() || (self.default_scheme.is_some() && path.starts_with('/'))
+    }
+
+    /// Which file a path is in such pods: the volume, whatever they call it, and the path on it. The same volume shows
+    /// another folder where it is mounted otherwise.
+    fn place(&self, spec: &PodSpec, path: &str) -> Option<(Volume, String)> {
+        let container = spec.containers.iter().find(|container| container.name == self.workload.process.container)?;
+        let mounted = storage::mounted_at(spec, container, storage::local_path(path)?)?;
+        Some((Volume { name: String::new(), ..mounted.volume?.clone() }, mounted.path))
+    }
+
+    fn place_now(&self, path: &str) -> Option<(Volume, String)> {
+        self.place(self.workload.template.spec.as_ref()?, path)
+    }
+
+    /// What a probe finds for one of them holds for the other.
+    fn sees_the_same(&self, other: &User, path: &str) -> bool {
+        // Claims of one name in two namespaces are two.
+        let here = |user: &User| (user.workload.namespace().to_owned(), user.place_now(path));
+        self.storage(path) == other.storage(path) && (self.is_remote(path) || here(self) == here(other))
+    }
+
     /// What a probe does not find now may be where it was.
     fn had_other_storage(&self, path: &str) -> bool {
-        let now = self.storage(path);
-        !matches!(now, Storage::Uri(_)) && (self.earlier.is_err() || self.earlier(path).any(|storage| storage != now))
+        let now = self.place_now(path);
+        let moved = |specs: &Vec<PodSpec>| specs.iter().any(|spec| self.place(spec, path) != now);
+        !self.is_remote(path) && self.earlier.as_ref().map_or(true, moved)
     }
 
     /// A folder of the node, and the pods are not bound to one.
