@@ -458,13 +458,13 @@ impl User {
         !self.is_remote(path) && self.earlier.as_ref().map_or(true, moved)
     }
 
-    /// A folder of the node, and the pods are not bound to one.
+    /// A folder of the node, and the pods are not bound to one, or were not always to this one.
     fn may_see_another_node(&self, path: &str) -> bool {
-        let pinned = self.workload.template.spec.as_ref().is_some_and(|spec| {
-            spec.node_name.is_some()
-                || spec.node_selector.as_ref().is_some_and(|labels| labels.contains_key(HOST_LABEL))
-        });
-        !pinned && matches!(self.storage(path), Storage::HostPath { .. })
+        let node =
+            |spec: &PodSpec| spec.node_name.clone().or_else(|| spec.node_selector.as_ref()?.get(HOST_LABEL).cloned());
+        let now = self.workload.template.spec.as_ref().and_then(node);
+        let moved = now.is_none() || self.earlier.iter().flatten().any(|spec| node(spec) != now);
+        moved && matches!(self.storage(path), Storage::HostPath { .. })
     }
 
     /// Whether a file of this path may still be there, as this workload's pods would see it. `written` is when the job has
