@@ -157,11 +157,11 @@ impl Reader<'_> {
 
     /// The template hash of the pods that the Deployment wants now; None where it cannot be told.
     async fn current_hash(&self, deployment: &Deployment) -> Option<String> {
-        const REVISION: &str = "deployment.kubernetes.io/revision";
-        let revision = deployment.metadata.annotations.as_ref()?.get(REVISION)?;
+        let revision = deployment.metadata.annotations.as_ref()?.get(workload::REVISION)?;
         let sets = workload::replica_sets(self.connection, deployment).await.ok()?;
         let current = sets.into_iter().find(|set| {
-            set.metadata.annotations.as_ref().and_then(|annotations| annotations.get(REVISION)) == Some(revision)
+            set.metadata.annotations.as_ref().and_then(|annotations| annotations.get(workload::REVISION))
+                == Some(revision)
         })?;
         current.metadata.labels?.remove("pod-template-hash")
     }

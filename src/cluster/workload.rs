@@ -1,5 +1,7 @@
 //! What makes a cluster's pods: a Deployment, StatefulSet or Job, or pods that nothing makes, seen alike.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, PodTemplateSpec};
@@ -10,6 +12,11 @@ use kube::core::Selector;
 use super::Connection;
 use crate::error::{Error, Result};
 use crate::flink::role::Process;
+
+/// The annotation with the number of a Deployment's template, on it and on that template's ReplicaSet.
+pub(super) const REVISION: &str = "deployment.kubernetes.io/revision";
+/// The numbers that a ReplicaSet had before: going back to a template gives it a new one.
+const REVISION_HISTORY: &str = "deployment.kubernetes.io/revision-history";
 
 /// Something that keeps Flink pods running.
 #[derive(Debug, Clone)]
@@ -194,6 +201,18 @@ pub async fn replica_sets(connection: &Connection, deployment: &Deployment) -> R
     Ok(sets)
 }
 
+/// The first revision of a Deployment of which none of its ReplicaSets is left: it keeps `revisionHistoryLimit` old ones.
+pub fn lost_revision(deployment: &Deployment, sets: &[ReplicaSet]) -> Option<u64> {
+    let numbers = |metadata: &ObjectMeta| -> BTreeSet<u64> {
+        let annotation = |key| metadata.annotations.as_ref()?.get(key);
+        let lists = [REVISION, REVISION_HISTORY].into_iter().filter_map(annotation);
+        lists.flat_map(|list| list.split(',')).filter_map(|number| number.trim().parse().ok()).collect()
+    };
+    let kept: BTreeSet<u64> = sets.iter().flat_map(|set| numbers(&set.metadata)).collect();
+    let latest = numbers(&deployment.metadata).last().max(kept.last()).copied()?;
+    (1..=latest).find(|number| !kept.contains(number))
+}
+
 /// What makes this pod: kind and name. A ReplicaSet stands for its Deployment, whose name is the ReplicaSet's without
 /// the template's hash; a pod without a controller stands for itself.
 pub fn controller(pod: &Pod) -> Option<(String, String)> {
@@ -229,6 +248,31 @@ pub fn is_alive(pod: &Pod) -> bool {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn revisions_that_are_gone() {
+        let metadata = |revision: &str, history: &str| {
+            let annotations = json!({ REVISION: revision, REVISION_HISTORY: history });
+            json!({"metadata": {"annotations": annotations}})
+        };
+        let lost = |revision: &str, sets: &[(&str, &str)]| {
+            let set = |(revision, history): &(&str, &str)| serde_json::from_value(metadata(revision, history)).unwrap();
+            let sets: Vec<ReplicaSet> = sets.iter().map(set).collect();
+            lost_revision(&serde_json::from_value(metadata(revision, "")).unwrap(), &sets)
+        };
+        assert_eq!(lost("1", &[("1", "")]), None);
+        assert_eq!(lost("3", &[("1", ""), ("3", ""), ("2", "")]), None);
+        // Back to the first, to the second, and to the first again.
+        assert_eq!(lost("5", &[("5", "1,3"), ("4", "2")]), None);
+        assert_eq!(lost("5", &[("5", "3"), ("4", "2")]), Some(1));
+        assert_eq!(lost("3", &[("3", ""), ("1", "")]), Some(2));
+        assert_eq!(lost("2", &[]), Some(1));
+        // No controller has seen it so far, or one that was asked later has gone on.
+        assert_eq!(lost("", &[]), None);
+        assert_eq!(lost("", &[("2", "")]), Some(1));
+        assert_eq!(lost("1", &[("1", ""), ("2", "")]), None);
+        assert_eq!(lost("9223372036854775807", &[("1", "")]), Some(2));
+    }
 
     #[test]
     fn a_pods_controller() {

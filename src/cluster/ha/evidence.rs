@@ -246,7 +246,7 @@ async fn user_without_pods(connection: &Connection, cluster: &FlinkCluster) -> U
     }
 }
 
-/// What a Deployment's pods were made from before: its old ReplicaSets, if they may be listed.
+/// What a Deployment's pods were made from before: its old ReplicaSets, if they may be listed and all of them are kept.
 ///
 /// # Errors
 /// They may not be listed, or there is no telling: why, in words.
@@ -258,7 +258,10 @@ async fn earlier(connection: &Connection, workload: &Workload) -> Result<Vec<Pod
         return if is_one { Ok(Vec::new()) } else { Err(unknown()) };
     };
     let sets = workload::replica_sets(connection, deployment).await.map_err(|error| error.message)?;
-    Ok(sets.into_iter().filter_map(|set| set.spec?.template?.spec).collect())
+    match workload::lost_revision(deployment, &sets) {
+        Some(number) => Err(format!("the ReplicaSet of its revision {number} is gone, which would tell")),
+        None => Ok(sets.into_iter().filter_map(|set| set.spec?.template?.spec).collect()),
+    }
 }
 
 /// The pods of the workloads that go by this data, as they are now: a JobManager that has come up meanwhile, or a workload
