@@ -65,6 +65,8 @@ pub(super) struct Choice<'a> {
     pub(super) recoverable: bool,
     /// `--force`
     pub(super) unknown: bool,
+    /// An earlier command like this was ended by force on this data: what is left over may be what it was asked for.
+    pub(super) interrupted: bool,
 }
 
 impl Choice<'_> {
@@ -103,6 +105,8 @@ pub(super) enum Left {
     Withheld,
     /// Its removal would take others with it.
     InPods,
+    /// By `--job dead`, which does not ask for it.
+    Leftover,
 }
 
 impl<'a> Selection<'a> {
@@ -124,6 +128,13 @@ impl<'a> Selection<'a> {
                         return Err(error);
                     }
                     true
+                }
+                // Without its entries, which go first, a dead job is leftover.
+                Jobs::Given { dead, .. } if *dead && judged.verdict == Verdict::Leftover => {
+                    if !choice.interrupted {
+                        selection.left.push(Left::Leftover);
+                    }
+                    choice.interrupted
                 }
                 Jobs::Given { dead, .. } => *dead && judged.verdict == Verdict::Dead,
             };
@@ -256,8 +267,41 @@ pub(super) fn summary(left: &[Left]) -> Vec<String> {
             "more",
             "the JobManager would be stopped for it, and with its pods go files of other jobs; removed with --force",
         ),
+        (Left::Leftover, "leftover", "removed without --job"),
     ];
     let count = |kind| left.iter().filter(|one| **one == kind).count();
     let lines = lines.into_iter().map(|(kind, word, why)| (count(kind), word, why));
     lines.filter(|(count, ..)| *count > 0).map(|(count, word, why)| format!("Kept: {count} {word} ({why})")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::cluster::ha::HaState;
+
+    /// The entries are gone, and the ConfigMap of the job is not.
+    #[test]
+    fn an_interrupted_removal_of_dead_jobs_is_finished() {
+        let job = "7601318e4ccd7281759507f40830fea9";
+        let map = |name: &str, data: serde_json::Value| {
+            HaMap::read(&serde_json::from_value(json!({"metadata": {"name": name}, "data": data})).unwrap()).unwrap()
+        };
+        let leader = json!({"org.apache.flink.k8s.leader.dispatcher": "3f2a6d0e,pekko.tcp://flink@10.244.0.6:6123"});
+        let maps = vec![
+            map("flink-cluster-config-map", leader),
+            map(&format!("flink-{job}-config-map"), json!({"counter": "1"})),
+        ];
+        let situation = Situation::unattended(HaState { maps, ..HaState::empty("default", "flink") });
+        let jobs = Jobs::given(&[ALL_DEAD.to_owned()]);
+        let select = |interrupted| {
+            let choice = Choice { jobs: &jobs, recoverable: false, unknown: false, interrupted };
+            Selection::make(&situation, &situation.judge(), &choice).unwrap()
+        };
+        assert_eq!(select(true).removal().expected().config_maps, [format!("flink-{job}-config-map")]);
+        let untouched = select(false);
+        assert!(untouched.is_empty());
+        assert_eq!(summary(&untouched.left), ["Kept: 1 leftover (removed without --job)"]);
+    }
 }
