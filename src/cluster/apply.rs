@@ -124,12 +124,8 @@ pub async fn apply(
             .patch(name(&target.object), &params, &Patch::Apply(&target.object))
             .map_err(kube::Error::BuildRequest)?;
         let (status, after) = match send(connection, request).await {
-            // What we have changed by other means (`clean-ha` scales) counts as another manager's. And in a dry run the
-            // managers stay as they are; what is taken over in earnest is forced here.
             Err(kube::Error::Api(status))
-                if !params.force
-                    && (conflicts_with(&status, &Value::from(FIELD_MANAGER))
-                        || options.dry_run && conflicts_with_client_side(&status, before.as_ref())) =>
+                if !params.force && conflicts_are_ours(&status, before.as_ref().filter(|_| options.dry_run)) =>
             {
                 params.force = true;
                 continue;
@@ -196,16 +192,15 @@ fn conflicts(status: &Status) -> impl Iterator<Item = &StatusCause> {
     causes.filter(|cause| cause.reason == "FieldManagerConflict")
 }
 
-/// Whether all of them are of client-side `kubectl apply`, which [`take_over`] takes them from.
-fn conflicts_with_client_side(status: &Status, live: Option<&DynamicObject>) -> bool {
-    let client_side = live.and_then(client_side_manager);
-    client_side.is_some_and(|(_, client_side)| conflicts_with(status, &client_side["manager"]))
-}
-
-/// Whether all of them are of this manager.
-fn conflicts_with(status: &Status, manager: &Value) -> bool {
-    let owner = format!("conflict with {manager}");
-    conflicts(status).count() > 0 && conflicts(status).all(|cause| cause.message.starts_with(&owner))
+/// Whether all of them are with ourselves: what we have changed by other means than an apply counts as another manager's
+/// (`clean-ha` scales). In a dry run the managers stay as they are, so that what [`take_over`] takes in earnest from client-side
+/// `kubectl apply` is ours too; `live` is the object, in a dry run.
+fn conflicts_are_ours(status: &Status, live: Option<&DynamicObject>) -> bool {
+    let client_side = live.and_then(client_side_manager).map(|(_, client_side)| client_side["manager"].clone());
+    let ours = [Some(Value::from(FIELD_MANAGER)), client_side];
+    let owners: Vec<_> = ours.into_iter().flatten().map(|manager| format!("conflict with {manager}")).collect();
+    let is_ours = |cause: &StatusCause| owners.iter().any(|owner| cause.message.starts_with(owner.as_str()));
+    conflicts(status).count() > 0 && conflicts(status).all(is_ours)
 }
 
 /// Conflicts and refusals in the words of what to do next.
