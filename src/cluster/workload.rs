@@ -35,9 +35,9 @@ pub struct Workload {
     pub finished: bool,
     /// A Job that has failed for good: its pods are not made again.
     pub failed: bool,
-    /// A StatefulSet that deletes its pods' claims, with all that is on them, when it is scaled down
-    /// (`persistentVolumeClaimRetentionPolicy.whenScaled`).
-    pub deletes_claims: bool,
+    /// Of a StatefulSet, whether it deletes its pods' claims, with all that is on them, when it is scaled down
+    /// (`persistentVolumeClaimRetentionPolicy.whenScaled`). None where it was known from its pods alone.
+    pub deletes_claims: Option<bool>,
     /// What its pods are made from.
     pub template: PodTemplateSpec,
     /// The Flink process in that template.
@@ -64,7 +64,8 @@ impl Workload {
         let replicas = spec.replicas.unwrap_or(1);
         let mut workload = Self::new("StatefulSet", set.metadata, spec.template, replicas, ready)?;
         let of_claims = spec.persistent_volume_claim_retention_policy.and_then(|policy| policy.when_scaled);
-        workload.deletes_claims = of_claims.as_deref() == Some("Delete");
+        let has_claims = spec.volume_claim_templates.is_some_and(|templates| !templates.is_empty());
+        workload.deletes_claims = Some(has_claims && of_claims.as_deref() == Some("Delete"));
         Some(workload)
     }
 
@@ -113,7 +114,7 @@ impl Workload {
             ready: ready.unwrap_or(0),
             finished: false,
             failed: false,
-            deletes_claims: false,
+            deletes_claims: None,
             deployment: None,
             template,
             process,

@@ -78,15 +78,20 @@ pub fn check(workload: &Workload) -> Result<()> {
         return Err(Error::could_not_run(format!("{kind}/{name} cannot be scaled to 0"))
             .hint("delete it, or scale to 0 what makes it, and run the same command again"));
     }
-    if workload.deletes_claims {
-        let why = "persistentVolumeClaimRetentionPolicy.whenScaled is Delete";
-        return Err(Error::could_not_run(format!(
-            "scaled to 0, {kind}/{name} would lose its volumes: {why}"
-        ))
-        .hint(format!(
-            "have them kept, and run the same command again: kubectl patch {kind}/{name} -n {namespace} --type=merge -p \
-             '{{\"spec\":{{\"persistentVolumeClaimRetentionPolicy\":{{\"whenScaled\":\"Retain\"}}}}}}'"
-        )));
+    if workload.kind == "StatefulSet" && workload.deletes_claims != Some(false) {
+        let policy = "persistentVolumeClaimRetentionPolicy.whenScaled";
+        return Err(if workload.deletes_claims.is_none() {
+            let unknown = format!(
+                "whether {kind}/{name} keeps its volumes when it is scaled to 0 is not known: it could not be read"
+            );
+            Error::could_not_run(unknown)
+                .hint(format!("ask for the right to list statefulsets in namespace {namespace}"))
+        } else {
+            Error::could_not_run(format!("scaled to 0, {kind}/{name} would lose its volumes: {policy} is Delete")).hint(format!(
+                "first have them kept: kubectl patch {kind}/{name} -n {namespace} --type=merge -p \
+                 '{{\"spec\":{{\"persistentVolumeClaimRetentionPolicy\":{{\"whenScaled\":\"Retain\"}}}}}}'; then run the same command again"
+            ))
+        });
     }
     Ok(())
 }
@@ -150,6 +155,8 @@ mod tests {
 
     #[test]
     fn volumes_do_not_go_with_the_pods() {
+        let template =
+            json!({"spec": {"containers": [{"name": "c", "image": "flink:1.20.5", "args": ["jobmanager"]}]}});
         let refusal = |when_scaled: &str| {
             let set: StatefulSet = serde_json::from_value(json!({
                 "metadata": {"name": "jm", "namespace": "n"},
@@ -158,7 +165,8 @@ mod tests {
                     "persistentVolumeClaimRetentionPolicy": {"whenScaled": when_scaled},
                     "selector": {},
                     "serviceName": "jm",
-                    "template": {"spec": {"containers": [{"name": "c", "image": "flink:1.20.5", "args": ["jobmanager"]}]}}
+                    "volumeClaimTemplates": [{}],
+                    "template": template
                 }
             }))
             .unwrap();
@@ -168,5 +176,8 @@ mod tests {
         let (message, hint) = refusal("Delete").unwrap_err();
         assert!(message.contains("statefulset/jm would lose its volumes"), "{message}");
         assert!(hint.contains(r#"kubectl patch statefulset/jm -n n --type=merge -p '{"spec":{"#), "{hint}");
+        let pod = serde_json::from_value(template.clone()).unwrap();
+        let unread = check(&Workload::of_pods("StatefulSet", "jm", &[pod]).unwrap()).unwrap_err().message;
+        assert!(unread.contains("it could not be read"), "{unread}");
     }
 }
