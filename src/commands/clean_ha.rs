@@ -122,8 +122,8 @@ pub async fn run(args: &CleanHaArgs, connection: &ConnectionArgs, ui: &Ui) -> Re
     }
     let jobs = Jobs::given(&args.job);
     // What an earlier command has removed before it was interrupted is not there any more.
-    let is_interrupted = |situation: &Situation| removal::taken(&situation.state, found.now).is_some();
-    if found.resting.is_empty() && !judged.iter().any(|(situation, _)| is_interrupted(situation)) {
+    let is_interrupted = |(situation, _): &(&Situation, _)| removal::taken(&situation.state, found.now).is_some();
+    if found.resting.is_empty() && !judged.iter().any(is_interrupted) {
         if judged.is_empty() {
             nothing_there(args, &connection)?;
         }
@@ -135,12 +135,7 @@ pub async fn run(args: &CleanHaArgs, connection: &ConnectionArgs, ui: &Ui) -> Re
     let selections: Vec<Selection<'_>> = judged
         .iter()
         .map(|(situation, judgement)| {
-            let choice = Choice {
-                jobs: &jobs,
-                recoverable: args.include_recoverable,
-                unknown: args.force,
-                interrupted: is_interrupted(situation),
-            };
+            let choice = Choice { jobs: &jobs, recoverable: args.include_recoverable, unknown: args.force };
             Selection::make(situation, judgement, &choice)
         })
         .collect::<Result<_>>()?;

@@ -65,8 +65,6 @@ pub(super) struct Choice<'a> {
     pub(super) recoverable: bool,
     /// `--force`
     pub(super) unknown: bool,
-    /// An earlier command like this was ended by force on this data: what is left over may be what it was asked for.
-    pub(super) interrupted: bool,
 }
 
 impl Choice<'_> {
@@ -105,8 +103,6 @@ pub(super) enum Left {
     Withheld,
     /// Its removal would take others with it.
     InPods,
-    /// By `--job dead`, which does not ask for it.
-    Leftover,
 }
 
 impl<'a> Selection<'a> {
@@ -129,14 +125,8 @@ impl<'a> Selection<'a> {
                     }
                     true
                 }
-                // Without its entries, which go first, a dead job is leftover.
-                Jobs::Given { dead, .. } if *dead && judged.verdict == Verdict::Leftover => {
-                    if !choice.interrupted {
-                        selection.left.push(Left::Leftover);
-                    }
-                    choice.interrupted
-                }
-                Jobs::Given { dead, .. } => *dead && judged.verdict == Verdict::Dead,
+                // Without its entries, which go first, a dead job is leftover: what was interrupted is finished.
+                Jobs::Given { dead, .. } => *dead && judged.verdict <= Verdict::Dead,
             };
             if !wanted {
                 continue;
@@ -267,7 +257,6 @@ pub(super) fn summary(left: &[Left]) -> Vec<String> {
             "more",
             "the JobManager would be stopped for it, and with its pods go files of other jobs; removed with --force",
         ),
-        (Left::Leftover, "leftover", "removed without --job"),
     ];
     let count = |kind| left.iter().filter(|one| **one == kind).count();
     let lines = lines.into_iter().map(|(kind, word, why)| (count(kind), word, why));
@@ -295,13 +284,8 @@ mod tests {
         ];
         let situation = Situation::unattended(HaState { maps, ..HaState::empty("default", "flink") });
         let jobs = Jobs::given(&[ALL_DEAD.to_owned()]);
-        let select = |interrupted| {
-            let choice = Choice { jobs: &jobs, recoverable: false, unknown: false, interrupted };
-            Selection::make(&situation, &situation.judge(), &choice).unwrap()
-        };
-        assert_eq!(select(true).removal().expected().config_maps, [format!("flink-{job}-config-map")]);
-        let untouched = select(false);
-        assert!(untouched.is_empty());
-        assert_eq!(summary(&untouched.left), ["Kept: 1 leftover (removed without --job)"]);
+        let choice = Choice { jobs: &jobs, recoverable: false, unknown: false };
+        let selection = Selection::make(&situation, &situation.judge(), &choice).unwrap();
+        assert_eq!(selection.removal().expected().config_maps, [format!("flink-{job}-config-map")]);
     }
 }
