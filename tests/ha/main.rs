@@ -75,7 +75,8 @@ async fn differences(name: &str, seen: &mut BTreeSet<String>) -> Vec<String> {
             None => wrong.push(format!("{name}: {of} is not there, and should be {verdict} ({why})")),
         }
     }
-    let lost: BTreeSet<String> = serde_json::from_value(facts["inPods"].clone()).unwrap_or_default();
+    let lost: Option<BTreeSet<String>> = serde_json::from_value(facts["inPods"].clone()).unwrap();
+    let lost = lost.unwrap_or_default();
     if in_pods != lost {
         wrong.push(format!("{name}: {in_pods:?} would go with the pods, and it should be {lost:?}"));
     }

@@ -9,12 +9,12 @@ use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{PodSpec, Volume};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaimVolumeSource, PodSpec, Volume};
 use serde::Serialize;
 
 use super::HaState;
 use super::record::Record;
-use crate::cluster::probe::Presence;
+use crate::cluster::probe::{self, Presence};
 use crate::cluster::workload::Workload;
 use crate::flink::ha::{HaMap, MapKind, Pointer};
 use crate::flink::log::Unrecoverable;
@@ -291,18 +291,18 @@ impl Situation {
                     format!("the probe did not find {path} for one of several workloads, which have other storage");
                 return Judged::new(Verdict::Unknown, why);
             }
-            Some(Presence::Gone) if self.users.iter().any(|user| user.had_other_storage(path)) => {
-                let why = format!(
-                    "the probe did not find {path}, which an earlier revision had, or may have had, on other storage"
-                );
-                return Judged::new(Verdict::Unknown, why);
-            }
             Some(Presence::Gone) if self.users.iter().any(|user| user.may_see_another_node(path)) => {
                 let why = format!("the probe did not find {path}, and may have looked at another node's folder");
                 return Judged::new(Verdict::Unknown, why);
             }
             Some(Presence::Gone) => {
-                return Judged::new(Verdict::Dead, format!("the probe found that {path} is gone"));
+                return match self.users.iter().find_map(|user| user.may_be_elsewhere(path)) {
+                    Some(why) => {
+                        let why = format!("the probe did not find {path}, which may be elsewhere: {why}");
+                        Judged::new(Verdict::Unknown, why)
+                    }
+                    None => Judged::new(Verdict::Dead, format!("the probe found that {path} is gone")),
+                };
             }
             Some(Presence::FolderGone) => {
                 let why = format!("the probe found not even the folder of {path}: is it the storage that was used?");
@@ -427,20 +427,33 @@ impl User {
         specs.map(move |spec| storage::behind(spec, &self.workload.process.container, path))
     }
 
-    /// It is on no volume of the pods: no other one can have taken its place.
+    /// It is on no volume of the pods.
     fn is_remote(&self, path: &str) -> bool {
         storage::local_path(path).is_none() || (self.default_scheme.is_some() && path.starts_with('/'))
     }
 
-    /// Which file a path is in such pods: the volume, whatever they call it, and the path on it. The same volume shows
-    /// another folder where it is mounted otherwise.
-    fn place(&self, spec: &PodSpec, path: &str) -> Option<(Volume, String)> {
+    /// Which file a path is in such pods: the volume, whatever they call it, and the path on it; of a folder of the node, the
+    /// node too that they are bound to. The same volume shows another folder where it is mounted otherwise. None where it
+    /// differs from pod to pod.
+    fn place(&self, spec: &PodSpec, path: &str) -> Option<(Volume, String, Option<String>)> {
         let container = spec.containers.iter().find(|container| container.name == self.workload.process.container)?;
         let mounted = storage::mounted_at(spec, container, storage::local_path(path)?)?;
-        Some((Volume { name: String::new(), ..mounted.volume?.clone() }, mounted.path))
+        // Of several pods each has a claim of its own from the template.
+        let of_template = || {
+            let claim_name = probe::claim_name(&self.workload, mounted.name);
+            let claim = PersistentVolumeClaimVolumeSource { claim_name, read_only: None };
+            let is_one = self.workload.replicas <= 1;
+            is_one.then(|| Volume { persistent_volume_claim: Some(claim), ..Volume::default() })
+        };
+        let volume = mounted.volume.cloned().or_else(of_template)?;
+        let node = || spec.node_name.clone().or_else(|| spec.node_selector.as_ref()?.get(HOST_LABEL).cloned());
+        let node = volume.host_path.as_ref().and_then(|_| node());
+        // A `subPathExpr`: nobody knows here what its variables stand for.
+        let is_known = !mounted.path.contains("$(");
+        is_known.then(|| (Volume { name: String::new(), ..volume }, mounted.path, node))
     }
 
-    fn place_now(&self, path: &str) -> Option<(Volume, String)> {
+    fn place_now(&self, path: &str) -> Option<(Volume, String, Option<String>)> {
         self.place(self.workload.template.spec.as_ref()?, path)
     }
 
@@ -451,20 +464,26 @@ impl User {
         self.storage(path) == other.storage(path) && (self.is_remote(path) || here(self) == here(other))
     }
 
-    /// What a probe does not find now may be where it was.
-    fn had_other_storage(&self, path: &str) -> bool {
-        let now = self.place_now(path);
-        let moved = |specs: &Vec<PodSpec>| specs.iter().any(|spec| self.place(spec, path) != now);
-        !self.is_remote(path) && self.earlier.as_ref().map_or(true, moved)
+    /// Why what a probe does not find now may be where it was.
+    fn may_be_elsewhere(&self, path: &str) -> Option<String> {
+        if self.is_remote(path) {
+            return None;
+        }
+        let Some(now) = self.place_now(path) else {
+            return Some(format!("which folder it is differs from pod to pod of {}", self.reference));
+        };
+        let moved = |specs: &Vec<PodSpec>| specs.iter().any(|spec| self.place(spec, path).as_ref() != Some(&now));
+        match &self.earlier {
+            Err(why) => Some(why.clone()),
+            Ok(specs) => {
+                moved(specs).then(|| format!("an earlier revision of {} had other storage there", self.reference))
+            }
+        }
     }
 
-    /// A folder of the node, and the pods are not bound to one, or were not always to this one.
+    /// A folder of the node, and the pods are not bound to one.
     fn may_see_another_node(&self, path: &str) -> bool {
-        let node =
-            |spec: &PodSpec| spec.node_name.clone().or_else(|| spec.node_selector.as_ref()?.get(HOST_LABEL).cloned());
-        let now = self.workload.template.spec.as_ref().and_then(node);
-        let moved = now.is_none() || self.earlier.iter().flatten().any(|spec| node(spec) != now);
-        moved && matches!(self.storage(path), Storage::HostPath { .. })
+        self.place_now(path).is_some_and(|(volume, _, node)| volume.host_path.is_some() && node.is_none())
     }
 
     /// Whether a file of this path may still be there, as this workload's pods would see it. `written` is when the job has
