@@ -157,12 +157,9 @@ impl Reader<'_> {
 
     /// The template hash of the pods that the Deployment wants now; None where it cannot be told.
     async fn current_hash(&self, deployment: &Deployment) -> Option<String> {
-        let revision = deployment.metadata.annotations.as_ref()?.get(workload::REVISION)?;
+        let revision = workload::revision(&deployment.metadata)?;
         let sets = workload::replica_sets(self.connection, deployment).await.ok()?;
-        let current = sets.into_iter().find(|set| {
-            set.metadata.annotations.as_ref().and_then(|annotations| annotations.get(workload::REVISION))
-                == Some(revision)
-        })?;
+        let current = sets.into_iter().find(|set| workload::revision(&set.metadata) == Some(revision))?;
         current.metadata.labels?.remove("pod-template-hash")
     }
 

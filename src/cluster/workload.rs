@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::flink::role::Process;
 
 /// The annotation with the number of a Deployment's template, on it and on that template's ReplicaSet.
-pub(super) const REVISION: &str = "deployment.kubernetes.io/revision";
+const REVISION: &str = "deployment.kubernetes.io/revision";
 /// The numbers that a ReplicaSet had before: going back to a template gives it a new one.
 const REVISION_HISTORY: &str = "deployment.kubernetes.io/revision-history";
 
@@ -202,11 +202,16 @@ pub async fn replica_sets(connection: &Connection, deployment: &Deployment) -> R
     Ok(sets)
 }
 
+/// The number of a Deployment's template, or of the template of a ReplicaSet, as it stands there.
+pub(super) fn revision(metadata: &ObjectMeta) -> Option<&str> {
+    metadata.annotations.as_ref()?.get(REVISION).map(String::as_str)
+}
+
 /// The first revision of a Deployment of which none of its ReplicaSets is left: it keeps `revisionHistoryLimit` old ones.
 pub fn lost_revision(deployment: &Deployment, sets: &[ReplicaSet]) -> Option<u64> {
     let numbers = |metadata: &ObjectMeta| -> BTreeSet<u64> {
-        let annotation = |key| metadata.annotations.as_ref()?.get(key);
-        let lists = [REVISION, REVISION_HISTORY].into_iter().filter_map(annotation);
+        let history = metadata.annotations.as_ref().and_then(|annotations| annotations.get(REVISION_HISTORY));
+        let lists = revision(metadata).into_iter().chain(history.map(String::as_str));
         lists.flat_map(|list| list.split(',')).filter_map(|number| number.trim().parse().ok()).collect()
     };
     let kept: BTreeSet<u64> = sets.iter().flat_map(|set| numbers(&set.metadata)).collect();
