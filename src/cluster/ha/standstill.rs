@@ -74,26 +74,23 @@ pub fn right(workload: &Workload) -> Right {
 /// It is of a kind that cannot be scaled, or its volumes would go with its pods.
 pub fn check(workload: &Workload) -> Result<()> {
     let (kind, name, namespace) = (workload.kind.to_lowercase(), &workload.name, workload.namespace());
-    if !matches!(workload.kind.as_str(), "Deployment" | "StatefulSet" | "Job") {
-        return Err(Error::could_not_run(format!("{kind}/{name} cannot be scaled to 0"))
-            .hint("delete it, or scale to 0 what makes it, and run the same command again"));
-    }
-    if workload.kind == "StatefulSet" && workload.deletes_claims != Some(false) {
-        let policy = "persistentVolumeClaimRetentionPolicy.whenScaled";
-        return Err(if workload.deletes_claims.is_none() {
-            let unknown = format!(
-                "whether {kind}/{name} keeps its volumes when it is scaled to 0 is not known: it could not be read"
-            );
-            Error::could_not_run(unknown)
-                .hint(format!("ask for the right to list statefulsets in namespace {namespace}"))
-        } else {
-            Error::could_not_run(format!("scaled to 0, {kind}/{name} would lose its volumes: {policy} is Delete")).hint(format!(
-                "first have them kept: kubectl patch {kind}/{name} -n {namespace} --type=merge -p \
-                 '{{\"spec\":{{\"persistentVolumeClaimRetentionPolicy\":{{\"whenScaled\":\"Retain\"}}}}}}'; then run the same command again"
-            ))
-        });
-    }
-    Ok(())
+    Err(match (workload.kind.as_str(), workload.deletes_claims) {
+        ("Deployment" | "Job", _) | ("StatefulSet", Some(false)) => return Ok(()),
+        ("StatefulSet", Some(true)) => Error::could_not_run(format!(
+            "scaled to 0, {kind}/{name} would lose its volumes: persistentVolumeClaimRetentionPolicy.whenScaled is Delete"
+        ))
+        .hint(format!(
+            "first have them kept: kubectl patch {kind}/{name} -n {namespace} --type=merge -p \
+             '{{\"spec\":{{\"persistentVolumeClaimRetentionPolicy\":{{\"whenScaled\":\"Retain\"}}}}}}'; then run the same \
+             command again"
+        )),
+        ("StatefulSet", None) => Error::could_not_run(format!(
+            "whether {kind}/{name} keeps its volumes when it is scaled to 0 is not known: it could not be read"
+        ))
+        .hint(format!("ask for the right to list statefulsets in namespace {namespace}")),
+        _ => Error::could_not_run(format!("{kind}/{name} cannot be scaled to 0"))
+            .hint("delete it, or scale to 0 what makes it, and run the same command again"),
+    })
 }
 
 /// Takes a workload's pods away, and waits until they are gone.

@@ -291,10 +291,6 @@ impl Situation {
                     format!("the probe did not find {path} for one of several workloads, which have other storage");
                 return Judged::new(Verdict::Unknown, why);
             }
-            Some(Presence::Gone) if self.users.iter().any(|user| user.may_see_another_node(path)) => {
-                let why = format!("the probe did not find {path}, and may have looked at another node's folder");
-                return Judged::new(Verdict::Unknown, why);
-            }
             Some(Presence::Gone) => {
                 return match self.users.iter().find_map(|user| user.may_be_elsewhere(path)) {
                     Some(why) => {
@@ -394,8 +390,8 @@ impl Situation {
 
     /// A path with its scheme, where it is in the default file system.
     fn in_full(&self, path: &str) -> String {
-        let scheme = self.users.iter().find_map(|user| user.default_scheme.as_deref());
-        scheme.filter(|_| path.starts_with('/')).map_or(path.to_owned(), |scheme| format!("{scheme}{path}"))
+        let scheme = self.users.iter().find_map(|user| user.scheme_of(path));
+        scheme.map_or(path.to_owned(), |scheme| format!("{scheme}{path}"))
     }
 
     /// The workloads that have to be at rest before anything is changed: those that are to have pods.
@@ -405,9 +401,14 @@ impl Situation {
 }
 
 impl User {
+    /// The file system, other than the local one, of a path that does not name its own.
+    fn scheme_of(&self, path: &str) -> Option<&str> {
+        self.default_scheme.as_deref().filter(|_| path.starts_with('/'))
+    }
+
     /// What is behind a path in its pods.
     fn storage(&self, path: &str) -> Storage {
-        if let Some(scheme) = self.default_scheme.as_ref().filter(|_| path.starts_with('/')) {
+        if let Some(scheme) = self.scheme_of(path) {
             return Storage::Uri(format!("{scheme}{path}"));
         }
         let spec = self.workload.template.spec.as_ref();
@@ -429,7 +430,7 @@ impl User {
 
     /// It is on no volume of the pods.
     fn is_remote(&self, path: &str) -> bool {
-        storage::local_path(path).is_none() || (self.default_scheme.is_some() && path.starts_with('/'))
+        storage::local_path(path).is_none() || self.scheme_of(path).is_some()
     }
 
     /// Which file a path is in such pods: the volume, whatever they call it, and the path on it; of a folder of the node, the
@@ -472,6 +473,9 @@ impl User {
         let Some(now) = self.place_now(path) else {
             return Some(format!("which folder it is differs from pod to pod of {}", self.reference));
         };
+        if let (Volume { host_path: Some(_), .. }, _, None) = now {
+            return Some("the probe may have looked at another node's folder".to_owned());
+        }
         let moved = |specs: &Vec<PodSpec>| specs.iter().any(|spec| self.place(spec, path).as_ref() != Some(&now));
         match &self.earlier {
             Err(why) => Some(why.clone()),
@@ -479,11 +483,6 @@ impl User {
                 moved(specs).then(|| format!("an earlier revision of {} had other storage there", self.reference))
             }
         }
-    }
-
-    /// A folder of the node, and the pods are not bound to one.
-    fn may_see_another_node(&self, path: &str) -> bool {
-        self.place_now(path).is_some_and(|(volume, _, node)| volume.host_path.is_some() && node.is_none())
     }
 
     /// Whether a file of this path may still be there, as this workload's pods would see it. `written` is when the job has
